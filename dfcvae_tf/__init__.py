@@ -1,0 +1,3 @@
+"""Plain and deep feature consistent variational auto-encoders in TensorFlow."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,259 @@
+"""Checkpoints of a training run, its settings on disk, and loading a trained run.
+
+A checkpoint is two files, `ckpt-STEP.data-…` and `ckpt-STEP.index`. Both are written
+under a temporary name; the index gets its final name last, and only what has an index
+counts, so a crash at any point leaves the previous checkpoints as they were.
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from dfcvae_tf import config as config_lib
+from dfcvae_tf import run_dir as run_dir_lib
+from dfcvae_tf import weights as weights_lib
+from dfcvae_tf.config import Config
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.models.vae import VAE, build_vae
+from dfcvae_tf.run_dir import RunDir
+
+_INDEX = re.compile(r"ckpt-(\d+)\.index")
+_TEMPORARY = ".writing-"
+_PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy", "tensorflow-datasets")
+
+
+class Checkpoints:
+    """Saves and restores lists of variables, keeping the newest few."""
+
+    def __init__(
+        self, directory: Path, keep: int, variables: dict[str, Sequence[tf.Variable]]
+    ):
+        """Makes the object; nothing is read or written.
+
+        Args:
+          directory: where the files are.
+          keep: number of newest checkpoints kept.
+          variables: what is saved, as named lists. Restoring fails unless the
+            checkpoint has exactly these.
+        """
+        self.directory = directory
+        self.keep = keep
+        self._checkpoint = tf.train.Checkpoint(
+            **{name: list(values) for name, values in variables.items()}
+        )
+
+    def steps(self) -> list[int]:
+        """Returns the steps that have a checkpoint, oldest first."""
+        if not self.directory.is_dir():
+            return []
+        matches = (_INDEX.fullmatch(p.name) for p in self.directory.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
+
+    def save(self, step: int) -> None:
+        """Writes the checkpoint of a step, then removes those that are too old.
+
+        Raises:
+          UserError: the disk is full or not writable; older checkpoints are untouched.
+        """
+        prefix = self.directory / f"{_TEMPORARY}{step}"
+        with run_dir_lib.disk_errors(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._remove_unfinished()
+            try:
+                self._checkpoint.write(str(prefix))
+            except tf.errors.OpError as error:
+                self._remove_unfinished()
+                raise UserError(
+                    f"cannot write a checkpoint to {self.directory}: "
+                    f"{error.message.splitlines()[0]}"
+                ) from error
+            written = sorted(
+                self.directory.glob(f"{_TEMPORARY}{step}.*"),
+                key=lambda path: path.suffix == ".index",  # the index last
+            )
+            for path in written:
+                ending = path.name.removeprefix(f"{_TEMPORARY}{step}")
+                os.replace(path, self.directory / f"ckpt-{step}{ending}")
+            for old in self.steps()[: -self.keep]:
+                self.remove(old)
+
+    def restore_newest(self) -> int | None:
+        """Restores the newest readable checkpoint and returns its step.
+
+        One that cannot be read is reported, left out, and the one before it tried.
+        None when there is no checkpoint at all.
+
+        Raises:
+          UserError: there are checkpoints, but none fits these variables and is intact.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                status = self._checkpoint.read(str(self.directory / f"ckpt-{step}"))
+                status.assert_existing_objects_matched()
+                status.assert_consumed()
+                return step
+            # TensorFlow raises a dozen kinds of errors for damaged files.
+            except Exception as error:  # noqa: BLE001
+                reason = " ".join(str(error).split())[:200]
+                logging.warning(
+                    "checkpoint of step %d cannot be used (%s)", step, reason
+                )
+        if steps:
+            raise UserError(
+                f"none of the checkpoints in {self.directory} (steps "
+                f"{', '.join(map(str, steps))}) is intact and fits these settings; "
+                "use a new --run_dir"
+            )
+        return None
+
+    def remove(self, step: int) -> None:
+        """Removes the checkpoint of a step, its index first."""
+        (self.directory / f"ckpt-{step}.index").unlink(missing_ok=True)
+        for path in self.directory.glob(f"ckpt-{step}.*"):
+            path.unlink(missing_ok=True)
+
+    def remove_after(self, step: int) -> None:
+        """Removes checkpoints newer than a step: those that could not be restored."""
+        for newer in self.steps():
+            if newer > step:
+                self.remove(newer)
+
+    def _remove_unfinished(self) -> None:
+        for path in self.directory.glob(f"{_TEMPORARY}*"):
+            if path.is_dir():
+                for part in path.iterdir():
+                    part.unlink(missing_ok=True)
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+
+
+def write_config(run: RunDir, config: Config, dataset: str) -> None:
+    """Writes config.json: every setting, and where the run comes from.
+
+    Args:
+      run: the run.
+      config: the resolved settings.
+      dataset: one line that says what the data is.
+    """
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    run_dir_lib.write_json(
+        run.config,
+        {
+            "settings": config_lib.to_dict(config),
+            "provenance": {
+                "dataset": dataset,
+                "command": " ".join(sys.argv),
+                "git_revision": _git_revision(),
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}",
+                "versions": versions,
+            },
+        },
+    )
+
+
+def read_config(run: RunDir) -> Config:
+    """Reads the settings of a run.
+
+    Raises:
+      UserError: config.json is missing or not one of this program's.
+    """
+    content: Any = run_dir_lib.read_json(run.config)
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        raise UserError(f"{run.config} is not the configuration of a run")
+    try:
+        return config_lib.from_dict(content["settings"])
+    except UserError as error:
+        raise UserError(f"{run.config}: {error}") from error
+
+
+def save_inference_weights(run: RunDir, vae: VAE) -> None:
+    """Writes the weights of both networks as named arrays, atomically."""
+    arrays = weights_lib.get_arrays(vae.encoder, "encoder/")
+    arrays |= weights_lib.get_arrays(vae.decoder, "decoder/")
+    run_dir_lib.write_arrays(run.weights, arrays)
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceModel:
+    """A trained run, ready to encode and decode; float32, no randomness.
+
+    Attributes:
+      config: the settings of the run.
+      run: the run it was loaded from.
+    """
+
+    config: Config
+    run: RunDir
+    vae: VAE
+
+    def encoder(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """images [N, H, W, C] float32 in [0, 1] -> z_mean, z_log_var [N, D] float32."""
+        z_mean, z_log_var = self.vae.encoder(
+            tf.convert_to_tensor(images, tf.float32), training=False
+        )
+        return z_mean, z_log_var
+
+    def decoder(self, z: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """z [N, D] -> images [N, H, W, C] float32 in [0, 1]."""
+        return self.vae.decode(tf.convert_to_tensor(z, tf.float32))
+
+
+def load_for_inference(run_dir: str) -> InferenceModel:
+    """Loads the inference weights of a finished run.
+
+    Args:
+      run_dir: a run directory, or `pretrained:NAME`.
+
+    Raises:
+      UserError: no such run, it is not finished, or a file of it is damaged.
+    """
+    run = run_dir_lib.resolve(run_dir)
+    config = read_config(run)
+    if config.image_shape is None:
+        raise UserError(f"{run.config} has no image shape; train the run again")
+    if not run.weights.is_file():
+        raise UserError(
+            f"{run_dir} has no inference weights: training did not finish; run the "
+            "same training command again to finish it"
+        )
+    vae = build_vae(config.model, config.image_shape, "float32")
+    arrays = run_dir_lib.read_arrays(run.weights)
+    for network, prefix in ((vae.encoder, "encoder/"), (vae.decoder, "decoder/")):
+        own = {k: v for k, v in arrays.items() if k.startswith(prefix)}
+        weights_lib.set_arrays(network, own, prefix)
+    return InferenceModel(config, run, vae)
+
+
+def _git_revision() -> str | None:
+    """The revision of the checkout this file is in, None outside of one."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None

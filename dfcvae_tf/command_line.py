@@ -1,0 +1,102 @@
+"""What every program does around its one call: flags, `--help`, errors, exit codes.
+
+Exit codes: 0 done; 2 the user's input was wrong (one line on stderr); 1 anything else.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable
+
+from absl import flags
+
+from dfcvae_tf.errors import Stopped, UserError
+
+_INDENT = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
+
+
+def run_program(
+    description: str | None,
+    define_flags: Callable[[flags.FlagValues], None],
+    main: Callable[[flags.FlagValues], None],
+    argv: list[str] | None = None,
+) -> None:
+    """Parses the command line, calls `main` with the flags and exits.
+
+    Args:
+      description: what the program is for (its module docstring); printed by `--help`.
+      define_flags: defines the program's flags on the FlagValues given to it.
+      main: the program. It imports TensorFlow itself, so that `--help` does not.
+      argv: the command line; that of the process when not given.
+    """
+    argv = sys.argv if argv is None else argv
+    # Flags of this program only: libraries define theirs on absl's global FLAGS.
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_bool("help", False, "show this text", flag_values=values)
+    flags.DEFINE_string("flagfile", "", "read flags from a file", flag_values=values)
+    try:
+        rest = _parse(values, argv)
+        if values["help"].value:
+            print(f"{(description or '').strip()}\n\nFlags:\n{_flags_help(values)}")
+            sys.exit(0)
+        if rest:
+            raise UserError(f"unexpected argument {rest[0]!r}; flags are --name=value")
+        main(values)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except Stopped as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up messages; programs call it first in main.
+
+    They come from C++, some before any log level counts, and would bury a one-line
+    error. With TF_CPP_MIN_LOG_LEVEL set in the environment, nothing is held back.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            # The search for GPUs prints too, and would otherwise come later.
+            tf.config.list_physical_devices()
+        except BaseException:
+            messages.seek(0)
+            with contextlib.suppress(OSError):
+                os.write(original, messages.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+def _parse(values: flags.FlagValues, argv: list[str]) -> list[str]:
+    try:
+        return values(argv)[1:]
+    except flags.Error as error:
+        raise UserError(f"{error} (--help lists the flags)") from error
+
+
+def _flags_help(values: flags.FlagValues) -> str:
+    # In the order they were defined, not absl's alphabetical one: related flags stand
+    # together.
+    lines = []
+    for flag in values._flags().values():
+        lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}")
+        lines.append(textwrap.fill(flag.help, 80, **_INDENT))
+    return "\n".join(lines)

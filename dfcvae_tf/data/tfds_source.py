@@ -1,0 +1,201 @@
+"""Any TensorFlow Datasets set with images as a source."""
+
+import difflib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data.source import Source
+from dfcvae_tf.errors import UserError
+
+NETWORK_TIMEOUT_SECONDS = 10
+WITHOUT_NETWORK = "--dataset=mnist_sample needs no network"
+
+
+def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
+    """Opens a set of TensorFlow Datasets, preparing it first when that is needed.
+
+    What is prepared under `config.data_dir` is read without any use of the network, and
+    never written to. The test split is the set's "test", else its "validation", else
+    the last tenth of "train". Labels are those of the feature "label", if there is one.
+
+    Args:
+      name: the source's name.
+      tfds_name: NAME, NAME/CONFIG or NAME/CONFIG:VERSION.
+      config: `data_dir` and `offline` are used.
+
+    Raises:
+      UserError: the set is unknown, has no images, or is not there and cannot be had.
+    """
+    builder = _prepared_builder(tfds_name, config.data_dir)
+    if builder is None:
+        if config.offline:
+            raise UserError(
+                f"{tfds_name} is not prepared in {_data_dir(config)} and --offline "
+                f"forbids fetching it; {WITHOUT_NETWORK}"
+            )
+        builder = _download(tfds_name, config)
+
+    import tensorflow_datasets as tfds
+
+    if not isinstance(builder.info.features, tfds.features.FeaturesDict):
+        raise UserError(f"tfds:{tfds_name} has no named features; choose another set")
+    features: dict[str, Any] = dict(builder.info.features.items())
+    image = features.get("image")
+    if not isinstance(image, tfds.features.Image):
+        raise UserError(
+            f"tfds:{tfds_name} has no feature 'image', but {', '.join(sorted(features))}; "
+            "choose a set of images"
+        )
+    height, width, channels = image.shape
+    dtype = np.dtype(image.np_dtype)
+    if dtype != np.uint8 or channels not in (1, 3, 4):
+        raise UserError(
+            f"the images of tfds:{tfds_name} are {dtype} with {channels} channels; "
+            "usable are uint8 with 1, 3 or 4"
+        )
+    labelled = isinstance(features.get("label"), tfds.features.ClassLabel)
+    class_names = tuple(features["label"].names) if labelled else ()
+    splits, split_text = _splits(tfds_name, builder)
+
+    def keep(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        kept = {"image": example["image"][..., :3]}  # a fourth channel is transparency
+        if labelled:
+            kept["label"] = tf.cast(example["label"], tf.int64)
+        return kept
+
+    def dataset(split: str) -> tf.data.Dataset:
+        wanted = {"image": True, "label": True} if labelled else {"image": True}
+        return builder.as_dataset(
+            split=splits[split],
+            shuffle_files=False,
+            decoders=tfds.decode.PartialDecoding(wanted),
+            # The pipeline caches what it needs, after resizing.
+            read_config=tfds.ReadConfig(try_autocache=False),
+        ).map(keep, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    num_examples = {
+        split: builder.info.splits[part].num_examples for split, part in splits.items()
+    }
+    if not all(num_examples.values()):
+        raise UserError(
+            f"tfds:{tfds_name} is too small: {num_examples['train']} images for "
+            f"training, {num_examples['test']} for testing{split_text}"
+        )
+
+    return Source(
+        name=name,
+        description=f"TensorFlow Datasets {builder.info.full_name}{split_text}",
+        num_examples=num_examples,
+        image_shape=(height, width, min(channels, 3)),
+        class_names=class_names,
+        dataset=dataset,
+    )
+
+
+def _prepared_builder(tfds_name: str, data_dir: str | None) -> Any:
+    """Returns the builder of a prepared set, made from its files alone, or None."""
+    from tensorflow_datasets.core import read_only_builder, registered
+
+    where = {"data_dir": data_dir} if data_dir else {}
+    try:
+        return read_only_builder.builder_from_files(tfds_name, **where)
+    except registered.DatasetNotFoundError:
+        return None
+    except Exception as error:
+        raise UserError(
+            f"cannot open the prepared set {tfds_name}: {_first_line(error)}"
+        ) from error
+
+
+def _download(tfds_name: str, config: DataConfig) -> Any:
+    """Downloads and prepares a set; returns its builder."""
+    import requests
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(tfds_name, data_dir=config.data_dir, try_gcs=False)
+    except tfds.core.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        raise _unknown_set(tfds_name, known) from error
+    except Exception as error:
+        raise UserError(
+            f"cannot open tfds:{tfds_name}: {_first_line(error)}"
+        ) from error
+    try:
+        _check_network(builder)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+    except tfds.download.DownloadError as error:
+        raise UserError(
+            f"cannot download {tfds_name}: {_first_line(error)}; {WITHOUT_NETWORK}"
+        ) from error
+    except requests.exceptions.RequestException as error:
+        raise UserError(
+            f"cannot download {tfds_name}: no network, or its server does not answer "
+            f"({type(error).__name__}); {WITHOUT_NETWORK}"
+        ) from error
+    except ImportError as error:
+        raise UserError(
+            f"preparing {tfds_name} needs the Python package {error.name}, which is "
+            f"not installed; pip install {error.name}"
+        ) from error
+    except Exception as error:
+        # Preparing runs the set's own code: full disks, changed files on the server,
+        # missing packages and files to be fetched by hand all arrive as their own types.
+        raise UserError(
+            f"cannot prepare {tfds_name} in {_data_dir(config)}: "
+            f"{type(error).__name__}: {_first_line(error)}"
+        ) from error
+    return builder
+
+
+def _check_network(builder: Any) -> None:
+    """Asks the set's server for one header, raising requests' error when there is none.
+
+    TensorFlow Datasets itself tries for more than three minutes before it gives up.
+    """
+    import requests
+
+    for url in list(builder.url_infos or {})[:1]:
+        if url.startswith("http"):
+            requests.head(url, timeout=NETWORK_TIMEOUT_SECONDS)
+
+
+def _splits(tfds_name: str, builder: Any) -> tuple[dict[str, str], str]:
+    """Returns our split -> theirs, and what to say about it."""
+    available = builder.info.splits
+    if "train" not in available:
+        raise UserError(
+            f"tfds:{tfds_name} has no split 'train', but {', '.join(sorted(available))}"
+        )
+    if "test" in available:
+        return {"train": "train", "test": "test"}, ""
+    if "validation" in available:
+        return {"train": "train", "test": "validation"}, " (test = its validation)"
+    text = " (test = the last 10 % of train)"
+    return {"train": "train[:90%]", "test": "train[90%:]"}, text
+
+
+def _unknown_set(tfds_name: str, known: list[str]) -> UserError:
+    # The whole list is some 400 names: too much for a line.
+    close = difflib.get_close_matches(tfds_name.split("/")[0], known, n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return UserError(
+        f"no TensorFlow Datasets set is called {tfds_name!r}; {hint}"
+        "https://www.tensorflow.org/datasets/catalog lists them"
+    )
+
+
+def _data_dir(config: DataConfig) -> str:
+    import tensorflow_datasets as tfds
+
+    return config.data_dir or str(tfds.core.constants.DATA_DIR)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

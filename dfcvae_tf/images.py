@@ -1,0 +1,82 @@
+"""The one place for value ranges, image grids and PNG files.
+
+Everywhere else an image is float32 in [0, 1], NHWC, RGB order when it has 3 channels.
+"""
+
+import os
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.errors import UserError
+
+
+def to_float(images: tf.Tensor) -> tf.Tensor:
+    """uint8 in [0, 255] -> float32 in [0, 1], any shape."""
+    return tf.cast(images, tf.float32) / 255.0
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """float in [0, 1] (values outside are clipped) -> uint8 in [0, 255], any shape."""
+    return np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def make_grid(images: np.ndarray, columns: int, padding: int = 2) -> np.ndarray:
+    """Lays images out row by row on a white ground.
+
+    Args:
+      images: [N, H, W, C] float in [0, 1], C 1 or 3.
+      columns: images per row, at least 1.
+      padding: white pixels around each image.
+
+    Returns:
+      [rows * (H + padding) + padding, columns * (W + padding) + padding, C] float32.
+    """
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    grid = np.ones(
+        (
+            rows * (height + padding) + padding,
+            columns * (width + padding) + padding,
+            channels,
+        ),
+        np.float32,
+    )
+    for index, image in enumerate(images):
+        top = padding + (index // columns) * (height + padding)
+        left = padding + (index % columns) * (width + padding)
+        grid[top : top + height, left : left + width] = np.clip(image, 0.0, 1.0)
+    return grid
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Returns the PNG file of an image [H, W, 1 or 3], float in [0, 1], RGB."""
+    pixels = to_uint8(image)
+    if pixels.shape[-1] == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def read_image(path: str | os.PathLike, channels: int) -> np.ndarray:
+    """Reads an image file.
+
+    Returns:
+      [H, W, channels] float32 in [0, 1]; channels is 1 (grey) or 3 (RGB).
+
+    Raises:
+      UserError: the file is missing or no image OpenCV reads.
+    """
+    flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise UserError(f"cannot read image {path}: {error.strerror}") from error
+    pixels = cv2.imdecode(data, flag) if data.size else None
+    if pixels is None:
+        raise UserError(f"{path} is not a readable image; PNG and JPEG are")
+    if channels == 1:
+        pixels = pixels[..., np.newaxis]
+    else:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return pixels.astype(np.float32) / 255.0

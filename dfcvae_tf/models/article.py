@@ -1,0 +1,50 @@
+"""The MNIST network of Krasser, "Deep feature consistent variational auto-encoder" (2018)."""
+
+import tensorflow as tf
+
+from dfcvae_tf.config import ModelConfig
+from dfcvae_tf.errors import UserError
+
+layers = tf.keras.layers
+
+
+def build(
+    config: ModelConfig, image_shape: tuple[int, int, int], dtype: str
+) -> tuple[tf.keras.Model, tf.keras.Model]:
+    """Encoder [N, 28, 28, 1] -> 2 x [N, D]; decoder [N, D] -> logits [N, 28, 28, 1].
+
+    Raises:
+      UserError: the images are not 28x28x1.
+    """
+    if image_shape != (28, 28, 1):
+        raise UserError(
+            "network 'article' takes 28x28x1 images, these are "
+            f"{'x'.join(map(str, image_shape))}; choose --network=conv, or "
+            "--image_size=28 --color=grey"
+        )
+    images = tf.keras.Input(image_shape, name="image")
+    x = _conv(32, dtype, "conv1")(images)
+    x = _conv(64, dtype, "conv2", strides=2)(x)
+    x = _conv(64, dtype, "conv3")(x)
+    x = _conv(64, dtype, "conv4")(x)
+    x = layers.Flatten(dtype=dtype, name="flatten")(x)
+    x = layers.Dense(32, activation="relu", dtype=dtype, name="hidden")(x)
+    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
+    z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
+    encoder = tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+    z = tf.keras.Input((config.latent_dim,), name="z")
+    x = layers.Dense(14 * 14 * 64, activation="relu", dtype=dtype, name="hidden")(z)
+    x = layers.Reshape((14, 14, 64), dtype=dtype, name="reshape")(x)
+    x = layers.Conv2DTranspose(
+        32, 3, 2, padding="same", activation="relu", dtype=dtype, name="deconv1"
+    )(x)
+    x = layers.Conv2D(1, 3, padding="same", dtype=dtype, name="conv1")(x)
+    logits = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+    return encoder, tf.keras.Model(z, logits, name="decoder")
+
+
+def _conv(filters: int, dtype: str, name: str, strides: int = 1) -> layers.Layer:
+    return layers.Conv2D(
+        filters, 3, strides, padding="same", activation="relu", dtype=dtype, name=name
+    )

@@ -1,0 +1,65 @@
+"""The article's idea for any image size: strided convolutions down, resize + conv up.
+
+Nearest-neighbour resize followed by a convolution replaces the transposed convolution:
+it leaves no checkerboard (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016)
+and converts to plain operators on devices.
+"""
+
+import tensorflow as tf
+
+from dfcvae_tf.config import ModelConfig
+from dfcvae_tf.errors import UserError
+
+layers = tf.keras.layers
+
+
+def build(
+    config: ModelConfig, image_shape: tuple[int, int, int], dtype: str
+) -> tuple[tf.keras.Model, tf.keras.Model]:
+    """Encoder [N, H, W, C] -> 2 x [N, D]; decoder [N, D] -> logits [N, H, W, C].
+
+    `config.depth` halvings; channels double with each, from `config.width`.
+
+    Raises:
+      UserError: height or width is not a multiple of 2 ** depth.
+    """
+    height, width, channels = image_shape
+    unit = 2**config.depth
+    if height % unit or width % unit:
+        fits = [max(unit, round(size / unit) * unit) for size in (height, width)]
+        raise UserError(
+            f"network 'conv' with --depth={config.depth} takes heights and widths that "
+            f"are multiples of {unit}, these images are {height}x{width}; "
+            f"--image_size={fits[0]}x{fits[1]} would fit"
+        )
+    deepest = config.width * unit
+
+    images = tf.keras.Input(image_shape, name="image")
+    x = _conv(config.width, dtype, "conv0")(images)
+    for level in range(1, config.depth + 1):
+        x = _conv(config.width * 2**level, dtype, f"conv{level}", strides=2)(x)
+    x = _conv(deepest, dtype, f"conv{config.depth + 1}")(x)
+    x = layers.Flatten(dtype=dtype, name="flatten")(x)
+    x = layers.Dense(8 * config.width, activation="relu", dtype=dtype, name="hidden")(x)
+    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
+    z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
+    encoder = tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+    z = tf.keras.Input((config.latent_dim,), name="z")
+    small = (height // unit, width // unit, deepest)
+    x = layers.Dense(
+        small[0] * small[1] * small[2], activation="relu", dtype=dtype, name="hidden"
+    )(z)
+    x = layers.Reshape(small, dtype=dtype, name="reshape")(x)
+    for level in reversed(range(config.depth)):
+        x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{level}")(x)
+        x = _conv(config.width * 2**level, dtype, f"conv{level}")(x)
+    x = layers.Conv2D(channels, 3, padding="same", dtype=dtype, name="to_logits")(x)
+    logits = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+    return encoder, tf.keras.Model(z, logits, name="decoder")
+
+
+def _conv(filters: int, dtype: str, name: str, strides: int = 1) -> layers.Layer:
+    return layers.Conv2D(
+        filters, 3, strides, padding="same", activation="relu", dtype=dtype, name=name
+    )

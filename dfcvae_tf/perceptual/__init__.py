@@ -1,0 +1,1 @@
+"""Frozen feature extractors with named layers, one builder per kind of source."""

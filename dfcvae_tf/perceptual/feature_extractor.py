@@ -1,0 +1,189 @@
+"""Hidden-layer features of a frozen Keras network.
+
+A perceptual loss compares two images by what a network sees in them: Hou, Shen, Sun and
+Qiu, "Deep Feature Consistent Variational Autoencoder" (WACV 2017, arXiv:1610.00291).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from dfcvae_tf.errors import UserError
+
+Preprocess = Callable[[tf.Tensor], tf.Tensor]
+
+# ITU-R BT.601: the luma of red, green and blue.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class FeatureExtractor:
+    """Maps images to the outputs of some layers of a frozen network.
+
+    It works on its own float32 copy of the part of the network that those layers need,
+    whatever precision policy is set; nothing changes its variables. It is a plain
+    object, so a tf.Module or Keras model that holds one does not track its variables.
+
+    Gradients flow through it to the images. It may be called eagerly, inside a
+    tf.function (compiled by XLA or not) and in a replica of a tf.distribute strategy. With
+    several devices, build it under the strategy's scope, so that each device has the
+    variables: XLA refuses those of another device, and without XLA they would be copied
+    in each step.
+
+    Attributes:
+      name: the network's name, as in --perceptual_model.
+      layers: the layers' names, in the order of the outputs.
+      model: the network up to the deepest of the layers; its input is preprocessed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: tf.keras.Model,
+        layers: tuple[str, ...],
+        preprocess: Preprocess | None = None,
+    ):
+        """Copies the needed part of `model`.
+
+        Args:
+          name: what the network is called in messages.
+          model: a built functional or sequential model with one input [N, H, W, 1 or 3];
+            H and W may be None (any size).
+          layers: names of layers of `model`, at least one.
+          preprocess: maps float32 [N, H, W, C] in [0, 1], in the size and with the
+            channels of the network's input, to what the network was trained on.
+
+        Raises:
+          UserError: a layer is unknown or has no single float output (the message lists
+            those that do), or the network's input is not one image.
+        """
+        self.name = name
+        self.layers = tuple(layers)
+        self.model = _frozen_part(name, model, self.layers)
+        self._preprocess = preprocess
+        self._size = tuple(self.model.inputs[0].shape[1:3])
+        self._channels = self.model.inputs[0].shape[3]
+
+    @property
+    def variables(self) -> tuple:
+        """The network's weights; none of them is trainable."""
+        return tuple(self.model.weights)
+
+    def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns the features of images.
+
+        Images of another size than a network of fixed input size takes are resized
+        (bilinear); grey images are repeated for a network that takes RGB, and RGB images
+        become their luma (ITU-R BT.601) for one that takes grey.
+
+        Args:
+          images: [N, H, W, 1 or 3] float in [0, 1], RGB; H, W and C static.
+
+        Returns:
+          float32 [N, ...] per layer, in the order of `layers`.
+        """
+        images = tf.cast(images, tf.float32)
+        height, width, channels = images.shape[1:]
+        if channels == 3 and self._channels == 1:
+            # Before resizing, which then has a third of the work; the two commute.
+            images = tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True)
+        size = (self._size[0] or height, self._size[1] or width)
+        if size != (height, width):
+            images = tf.image.resize(images, size, method="bilinear")
+        if channels == 1 and self._channels == 3:
+            images = tf.repeat(images, 3, axis=-1)
+        if self._preprocess is not None:
+            images = self._preprocess(images)
+        return tuple(tf.nest.flatten(self.model(images, training=False)))
+
+
+def layer_list(model: tf.keras.Model) -> str:
+    """Returns "NAME [HxWxC], ..." of all layers whose output may be used as features."""
+    return ", ".join(
+        f"{name} [{'x'.join(str(n or '?') for n in output.shape[1:])}]"
+        for name, output in _outputs(model).items()
+    )
+
+
+def _outputs(model: tf.keras.Model) -> dict[str, Any]:
+    """Returns name -> symbolic output of the layers with a single float output."""
+    outputs = {}
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.InputLayer):
+            continue
+        try:
+            output = layer.output
+        except (AttributeError, RuntimeError, ValueError):
+            continue  # used several times in the network, or not at all
+        if hasattr(output, "dtype") and tf.as_dtype(output.dtype).is_floating:
+            outputs[layer.name] = output
+    return outputs
+
+
+def _frozen_part(
+    name: str, model: tf.keras.Model, layers: tuple[str, ...]
+) -> tf.keras.Model:
+    """Returns a float32 copy, not trainable, of what the layers need of `model`."""
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+        raise UserError(f"{name} does not take one image: its input must be [N,H,W,C]")
+    image = model.inputs[0]
+    if image.shape[3] not in (1, 3):
+        raise UserError(
+            f"{name} takes images of {image.shape[3]} channels (last axis); only "
+            "1 (grey) and 3 (RGB) are possible"
+        )
+    if not layers:
+        raise UserError(
+            f"{name} has no default layers; choose --perceptual_layers from: "
+            f"{layer_list(model)}"
+        )
+    if len(set(layers)) < len(layers):
+        raise UserError(f"a layer is named twice in {', '.join(layers)}")
+    outputs = _outputs(model)
+    for layer in layers:
+        if layer not in outputs:
+            raise UserError(
+                f"{name} has no layer {layer!r} with a single float output; it has: "
+                f"{layer_list(model)}"
+            )
+    part = tf.keras.Model(image, [outputs[layer] for layer in layers], name=model.name)
+
+    copies: dict[int, Any] = {}
+
+    def copy_layer(layer):
+        if id(layer) not in copies:
+            config = _float32(layer.get_config())
+            copies[id(layer)] = layer.__class__.from_config(config)
+        return copies[id(layer)]
+
+    # A copy, because a model over the same layers keeps the whole network alive, and
+    # because the precision and the trainability of a layer are fixed when it is made.
+    # Variables that are not trainable from the start are never watched by a gradient
+    # tape; `trainable` of a Keras layer alone does not achieve that.
+    with tf.variable_creator_scope(_not_trainable):
+        copy = tf.keras.models.clone_model(
+            part,
+            input_tensors=tf.keras.Input(image.shape[1:], dtype="float32"),
+            clone_function=copy_layer,
+        )
+    copy.trainable = False
+    copy.set_weights(part.get_weights())
+    return copy
+
+
+def _not_trainable(next_creator: Callable, **kwargs: Any) -> tf.Variable:
+    return next_creator(**{**kwargs, "trainable": False})
+
+
+def _float32(config: Any) -> Any:
+    """Returns a layer's config with every dtype, also of layers inside it, float32."""
+    if isinstance(config, dict):
+        return {
+            key: "float32" if key == "dtype" and value else _float32(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, tuple):
+        return tuple(_float32(value) for value in config)
+    if isinstance(config, list):
+        return [_float32(value) for value in config]
+    return config

@@ -1,0 +1,241 @@
+"""`keras:NAME`: the pretrained networks of tf.keras.applications.
+
+https://keras.io/api/applications/ lists them. Each is used without its classifier
+(include_top=False) and behind its own `preprocess_input`.
+"""
+
+import inspect
+import math
+import re
+import sys
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.errors import UserError, unknown_name
+from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.weights import named_variables, weight_name
+
+# relu1_1, relu2_1 and relu3_1 of VGG19, as in Hou et al. 2017 (arXiv:1610.00291). A
+# convolution of Keras' VGG19 includes its ReLU.
+DEFAULT_LAYERS = {"VGG19": ("block1_conv1", "block2_conv1", "block3_conv1")}
+
+# Smallest height and width that Keras builds a network for; 32 for those not named.
+_MIN_SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+_MIN_SIZE = 32
+
+
+def network_names() -> list[str]:
+    """Returns the names of all networks of the installed Keras."""
+    found = vars(tf.keras.applications)
+    return sorted(name for name, value in found.items() if inspect.isfunction(value))
+
+
+def build_keras_application(
+    network: str,
+    layers: tuple[str, ...],
+    weights: str,
+    image_shape: tuple[int, int, int],
+    seed: int,
+) -> FeatureExtractor:
+    """Returns a network of tf.keras.applications as a feature extractor.
+
+    The network is built for the size of the images; images smaller than Keras builds
+    the network for are enlarged to that size. With a weights file the network is what
+    Keras makes of weights=PATH, which for EfficientNetB0 to B7 lacks the second
+    rescaling of the input that weights="imagenet" has.
+
+    Args:
+      network: name of the class, such as "VGG19".
+      layers: names of layers; the network's default when empty (only VGG19 has one).
+      weights: "imagenet" downloads Keras' weights, once; "random" draws He-normal
+        kernels (He et al. 2015, arXiv:1502.01852), the same for the same seed on every
+        machine; else the path of an .h5 weights file as Keras distributes them, of
+        which only the weights of the needed layers must be there.
+      image_shape: (height, width, channels) of the images to come.
+      seed: of random weights.
+
+    Raises:
+      UserError: network or layer unknown, no layers given where there is no default,
+        weights not downloadable, or a weights file that is unreadable or does not fit.
+    """
+    if network not in network_names():
+        raise unknown_name("network", f"keras:{network}", network_names())
+    if weights not in ("imagenet", "random") and not Path(weights).is_file():
+        raise UserError(
+            f"--perceptual_weights={weights!r} is neither imagenet nor random nor an "
+            "existing .h5 file"
+        )
+    builder = getattr(tf.keras.applications, network)
+    smallest = _MIN_SIZES.get(network, _MIN_SIZE)
+    height, width = (max(size, smallest) for size in image_shape[:2])
+    arguments = {"include_top": False, "input_shape": (height, width, 3)}
+    if weights == "imagenet":
+        try:
+            model = builder(weights="imagenet", **arguments)
+        except Exception as error:  # Keras raises a plain Exception without a network
+            raise UserError(
+                f"the ImageNet weights of {network} could not be downloaded "
+                f"({error}); --perceptual_weights=PATH takes a local .h5 file"
+            ) from error
+    else:
+        model = builder(weights=None, **arguments)
+    auto_counts = _number_from_zero(model)
+    # The function lives in the module of the network: not every network has a public
+    # module of its own under tf.keras.applications.
+    preprocess_input = sys.modules[builder.__module__].preprocess_input
+    extractor = FeatureExtractor(
+        f"keras:{network}",
+        model,
+        layers or DEFAULT_LAYERS.get(network, ()),
+        lambda images: preprocess_input(images * 255.0, data_format="channels_last"),
+    )
+    if weights == "random":
+        _draw_weights(extractor.model, seed)
+    elif weights != "imagenet":
+        load_h5_weights(extractor.model, weights, auto_counts)
+    return extractor
+
+
+def load_h5_weights(
+    model: tf.keras.Model, path: str, auto_counts: dict[str, int] | None = None
+) -> None:
+    """Loads the weights of all layers of `model`, by layer name, from an .h5 file.
+
+    The layout is that of Keras' weight files: a group per layer, the attribute
+    `layer_names` with their names, and in each group the attribute `weight_names`; all
+    at the root, or in a group `model_weights`. Layers that `model` lacks are ignored.
+
+    Args:
+      model: its layers get the weights.
+      path: of the file.
+      auto_counts: class prefix ("conv2d") -> number of layers that Keras named by
+        counting; a file that has as many is taken to count from its own first one.
+
+    Raises:
+      UserError: the file is unreadable or of another layout, or it lacks a layer or has
+        one of another shape.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)
+            names = [_text(name) for name in root.attrs["layer_names"]]
+            ours = {}
+            for prefix, count in (auto_counts or {}).items():
+                counted = _counted(names, prefix)
+                if len(counted) == count:
+                    ours.update(counted)
+            needed = {layer.name for layer in model.layers}
+            found = {
+                ours.get(name, name): _read_layer(root[name])
+                for name in names
+                if ours.get(name, name) in needed
+            }
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not an .h5 weights file in the layout of Keras "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    layers = [layer for layer in model.layers if layer.weights]
+    missing = [layer.name for layer in layers if layer.name not in found]
+    if missing:
+        raise UserError(
+            f"{path} has no weights for the layers {', '.join(missing)}; it has: "
+            f"{', '.join(names)}"
+        )
+    for layer in layers:
+        wanted = [tuple(variable.shape) for variable in layer.weights]
+        arrays = found[layer.name]
+        if [array.shape for _, array in arrays] != wanted:
+            raise UserError(
+                f"{path}: layer {layer.name} has weights of shapes "
+                f"{_shapes(array.shape for _, array in arrays)}, not {_shapes(wanted)}"
+            )
+    for layer in layers:
+        _assign_layer(layer, found[layer.name])
+
+
+def _number_from_zero(model: tf.keras.Model) -> dict[str, int]:
+    """Makes the names of layers that Keras named by counting those of a fresh process.
+
+    "conv2d_207", when other networks were built before, becomes "conv2d_12", so that a
+    layer has the same name in each run.
+
+    Returns:
+      Class prefix ("conv2d") -> number of such layers, of those with weights.
+    """
+    by_name = {layer.name: layer for layer in model.layers}
+    counts = {}
+    for prefix in {_prefix(layer) for layer in model.layers}:
+        names = _counted(list(by_name), prefix)
+        for name, new_name in names.items():
+            layer = by_name[name]
+            # Keras 2 has no public way to rename a layer.
+            setattr(layer, "_name" if hasattr(layer, "_name") else "name", new_name)
+        if any(by_name[name].weights for name in names):
+            counts[prefix] = len(names)
+    return counts
+
+
+def _prefix(layer) -> str:
+    """Returns what Keras names a layer by when it has no name: Conv2D -> "conv2d"."""
+    if layer.name.startswith(
+        "tf."
+    ):  # a TensorFlow function used as a layer, in Keras 2
+        return re.sub(r"_\d+$", "", layer.name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", layer.__class__.__name__)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _counted(names: list[str], prefix: str) -> dict[str, str]:
+    """Returns name -> name counted from 0 of all names that are PREFIX or PREFIX_123."""
+    numbers = {}
+    for name in names:
+        if match := re.fullmatch(rf"{re.escape(prefix)}(?:_(\d+))?", name):
+            numbers[name] = int(match[1] or 0)
+    return {
+        name: f"{prefix}_{index}" if index else prefix
+        for index, name in enumerate(sorted(numbers, key=numbers.__getitem__))
+    }
+
+
+def _read_layer(group: h5py.Group) -> list[tuple[str, np.ndarray]]:
+    """Returns (name, array) of a layer's weights in the order they were saved."""
+    names = [_text(name) for name in group.attrs["weight_names"]]
+    return [(weight_name(name), np.asarray(group[name])) for name in names]
+
+
+def _assign_layer(layer, arrays: list[tuple[str, np.ndarray]]) -> None:
+    # By name where the names agree, for the order of a layer's weights is not the same
+    # in all versions of Keras; else (older files name them "param_0", ...) by position.
+    by_name = dict(arrays)
+    for index, variable in enumerate(layer.weights):
+        variable.assign(by_name.get(weight_name(variable.name), arrays[index][1]))
+
+
+def _draw_weights(model: tf.keras.Model, seed: int) -> None:
+    """He-normal kernels; biases and normalisations stay as Keras starts them."""
+    for name, variable in named_variables(model).items():
+        shape = tuple(variable.shape)
+        if len(shape) < 2:
+            continue
+        # A depthwise kernel [h, w, channels, 1] sees one channel at a time.
+        depthwise = len(shape) == 4 and shape[3] == 1
+        fan_in = math.prod(shape[:2] if depthwise else shape[:-1])
+        # By layer and shape: the order of weights, and the name of a depthwise kernel,
+        # differ between versions of Keras.
+        place = f"{name.rpartition('/')[0]} {shape}"
+        rng = np.random.default_rng([seed, zlib.crc32(place.encode())])
+        kernel = rng.standard_normal(shape, np.float32) * math.sqrt(2.0 / fan_in)
+        variable.assign(kernel)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _shapes(shapes) -> str:
+    return ", ".join(str(shape) for shape in shapes)

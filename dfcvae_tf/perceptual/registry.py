@@ -1,0 +1,65 @@
+"""From the --perceptual_model setting to a feature extractor."""
+
+import tensorflow as tf
+
+from dfcvae_tf.config import ObjectiveConfig
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.perceptual import classifiers
+from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.keras_applications import build_keras_application
+from dfcvae_tf.perceptual.keras_file import build_keras_file
+
+_FORMS = "mnist_classifier, keras:NAME (keras:VGG19) or file:PATH (.keras or .h5)"
+
+
+def build_perceptual_model(
+    config: ObjectiveConfig, image_shape: tuple[int, int, int], seed: int
+) -> FeatureExtractor:
+    """Returns the feature extractor that a configuration asks for.
+
+    Args:
+      config: its `perceptual_model`, `_weights`, `_preprocessing` and `_layers`.
+      image_shape: (height, width, channels) of the images to come, channels 1 or 3.
+      seed: of --perceptual_weights=random.
+
+    Raises:
+      UserError: the model is unknown, cannot be had, has no such layers, or its layers
+        cannot process images of this shape.
+    """
+    model, layers = config.perceptual_model or "", config.perceptual_layers
+    kind, _, rest = model.partition(":")
+    if model == "mnist_classifier":
+        extractor = FeatureExtractor(
+            model,
+            classifiers.load_classifier(model),
+            layers or classifiers.DEFAULT_LAYERS[model],
+        )
+    elif kind == "keras" and rest:
+        extractor = build_keras_application(
+            rest, layers, config.perceptual_weights, image_shape, seed
+        )
+    elif kind == "file" and rest:
+        extractor = build_keras_file(rest, layers, config.perceptual_preprocessing)
+    else:
+        raise UserError(f"unknown perceptual model {model!r}; known: {_FORMS}")
+    _check_fits(extractor, image_shape)
+    return extractor
+
+
+def _check_fits(extractor: FeatureExtractor, image_shape: tuple[int, int, int]) -> None:
+    """A network too deep for small images fails here, not in the first training step."""
+    # Traced, not run: TensorFlow's eager convolution returns garbage, not an error, where
+    # nothing is left to convolve.
+    images = tf.TensorSpec([1, *image_shape], tf.float32)
+    reason = ""
+    try:
+        traced = tf.function(extractor).get_concrete_function(images)
+        fits = all(0 not in output.shape for output in traced.outputs)
+    except ValueError as error:
+        fits, reason = False, f" ({str(error).strip().splitlines()[0]})"
+    if not fits:
+        raise UserError(
+            f"{extractor.name} cannot process images of shape {image_shape} up to its "
+            f"layers {', '.join(extractor.layers)}; choose earlier layers or larger "
+            f"images{reason}"
+        )

@@ -1,0 +1,148 @@
+"""Names inside a run directory, and writes that leave either the old file or the new one."""
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dfcvae_tf.errors import UserError, unknown_name
+
+PRETRAINED_PREFIX = "pretrained:"
+ASSETS_DIR = Path(__file__).parent / "assets"
+PRETRAINED_DIR = ASSETS_DIR / "pretrained"
+
+
+class RunDir:
+    """The files of one run. Making the object touches nothing on disk."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.weights = self.path / "weights" / "inference.npz"
+        self.metrics = self.path / "metrics.jsonl"
+        self.layer_energies = self.path / "perceptual_energies.json"
+        self.reports = self.path / "reports"
+        self.export = self.path / "export"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def resolve(run_dir: str) -> RunDir:
+    """Returns the run of a folder, or of `pretrained:NAME`.
+
+    Raises:
+      UserError: no such folder or name, or the folder holds no run.
+    """
+    if run_dir.startswith(PRETRAINED_PREFIX):
+        name = run_dir.removeprefix(PRETRAINED_PREFIX)
+        names = sorted(p.name for p in PRETRAINED_DIR.iterdir() if p.is_dir())
+        if name not in names:
+            raise unknown_name("pretrained run", name, names)
+        return RunDir(PRETRAINED_DIR / name)
+    run = RunDir(run_dir)
+    if not run.path.is_dir():
+        raise UserError(f"no such run directory: {run_dir}")
+    if not run.config.is_file():
+        raise UserError(f"{run_dir} is not a run directory: it has no config.json")
+    return run
+
+
+@contextlib.contextmanager
+def disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Turns a full or read-only disk into a UserError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UserError(
+                f"no space left on the disk of {path}; free some and run again"
+            ) from error
+        raise UserError(
+            f"cannot write {path}: {os.strerror(error.errno or 0)}"
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Opens a temporary file that takes the name `path` when the block ends without error.
+
+    Raises:
+      UserError: the disk is full or not writable.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}."
+        )
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files private; give this one what any new file would get.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Writes `value` as indented JSON, atomically."""
+    with atomic_file(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      UserError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from error
+
+
+def write_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """Writes named arrays as a compressed .npz, atomically.
+
+    The same arrays give the same bytes: NumPy stamps every entry with 1980-01-01.
+    """
+    if pickled := [name for name, array in arrays.items() if array.dtype.hasobject]:
+        raise ValueError(f"arrays of Python objects: {', '.join(pickled)}")
+    with atomic_file(path) as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads all arrays of a .npz file; never unpickles.
+
+    Raises:
+      UserError: the file is missing, truncated, corrupt, or holds pickled objects.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no such file: {path}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib, struct, numpy: all mean a bad file
+        raise UserError(
+            f"{path} is not a readable .npz file ({type(error).__name__})"
+        ) from error

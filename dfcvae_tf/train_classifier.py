@@ -1,0 +1,111 @@
+"""Trains a small classifier whose hidden layers can serve as a perceptual model.
+
+    python -m dfcvae_tf.train_classifier --dataset=mnist --output=classifier.keras
+
+NAME.keras can be used with --perceptual_model=file:NAME.keras when training a DFC-VAE;
+NAME.npz holds the weights as named arrays, the form of the classifiers that ship with
+the package. A card NAME.md beside it says how it was made and how good it is.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from dfcvae_tf.command_line import run_program
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.run_dir import disk_errors
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the program's flags."""
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "a dataset with labels: mnist_sample (bundled) | mnist | tfds:NAME | synthetic",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output", None, "file to write: NAME.keras or NAME.npz", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "network",
+        "mnist_classifier",
+        ["mnist_classifier", "mnist_judge"],
+        "mnist_classifier | mnist_judge",
+        flag_values=values,
+    )
+    flags.DEFINE_integer("epochs", 10, "passes over the data", flag_values=values)
+    flags.DEFINE_integer("batch_size", 128, "images per step", flag_values=values)
+    flags.DEFINE_float("learning_rate", 2e-3, "at the start", flag_values=values)
+    flags.DEFINE_integer(
+        "seed", 0, "seed of weights, data order and augmentation", flag_values=values
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "folder of prepared TensorFlow Datasets (their default when not given)",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "offline",
+        False,
+        "never touch the network: read only what is already prepared",
+        flag_values=values,
+    )
+
+
+def main(values: flags.FlagValues) -> None:
+    """Trains, tests, writes the classifier and its card."""
+    given: dict[str, Any] = values.flag_values_dict()
+    for name in ("dataset", "output"):
+        if not given[name]:
+            raise UserError(f"--{name} is missing")
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if not 0 < given[name] < float("inf"):
+            raise UserError(f"--{name} must be greater than 0")
+    if given["seed"] < 0:
+        raise UserError("--seed must not be negative")
+
+    output = given["output"]
+    if not output.endswith((".npz", ".keras")):
+        raise UserError(f"--output must end in .npz or .keras, got {output!r}")
+    with disk_errors(output):  # now, not after the training
+        folder = Path(output).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+    # TensorFlow only from here on: --help and wrong flags answer at once.
+    from dfcvae_tf.config import DataConfig
+    from dfcvae_tf.data.registry import open_source
+    from dfcvae_tf.training import classifier
+
+    settings = classifier.Settings(
+        network=given["network"],
+        epochs=given["epochs"],
+        batch_size=given["batch_size"],
+        learning_rate=given["learning_rate"],
+        seed=given["seed"],
+    )
+    data = DataConfig(
+        dataset=given["dataset"],
+        data_dir=given["data_dir"],
+        offline=given["offline"],
+    )
+    source = open_source(data, settings.seed)
+    result = classifier.train_classifier(source, settings)
+    classifier.write_classifier(output, result.model)
+    classifier.write_card(output, source, settings, result)
+    print(
+        f"test accuracy {result.accuracy:.2%} ({result.num_test} images); wrote {output}"
+    )
+
+
+def run() -> None:
+    """The program."""
+    run_program(__doc__, define_flags, main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,362 @@
+"""From settings to a finished run directory."""
+
+import dataclasses
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf import config as config_lib
+from dfcvae_tf import run_dir as run_dir_lib
+from dfcvae_tf.checkpoints import (
+    Checkpoints,
+    read_config,
+    save_inference_weights,
+    write_config,
+)
+from dfcvae_tf.config import Config
+from dfcvae_tf.data import pipeline
+from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.data.source import Source
+from dfcvae_tf.errors import Stopped, UserError
+from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.objective import Objective, measure_layer_energies
+from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.registry import build_perceptual_model
+from dfcvae_tf.run_dir import RunDir
+from dfcvae_tf.training import devices, keras_compat, optimizers, steps
+from dfcvae_tf.training.signals import StopSignals
+from dfcvae_tf.training.summaries import RunLog, first_non_finite
+
+_ENERGY_IMAGES = 2000
+_EVAL_BATCH = 500
+_SHOWN_IMAGES = 10
+# tf.distribute reports a lost worker as any of these.
+_LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.CancelledError,
+)
+
+
+def train(config: Config, run: RunDir, override: bool = False) -> dict[str, float]:
+    """Trains a run to its last step, going on from its newest checkpoint.
+
+    Args:
+      config: the settings.
+      run: where everything is written.
+      override: accept settings that differ from those the directory was made with.
+
+    Returns:
+      Test metrics, mean per image; empty in a worker that is not the chief.
+
+    Raises:
+      UserError: something in the settings, the data or the directory is wrong; the
+        directory is as it was.
+      Stopped: interrupted, a value became non-finite, the float16 loss scale stalled or
+        a worker was lost; the newest checkpoint is intact.
+    """
+    strategy = devices.set_up_devices(config.training)
+    source = open_source(config.data, config.training.seed)
+    config = _resolve(config, source)
+    assert config.image_shape is not None
+    features = None
+    if config.objective.perceptual_model is not None:
+        with strategy.scope():  # its weights must be where the replicas are
+            features = build_perceptual_model(
+                config.objective, config.image_shape, config.training.seed
+            )
+        config = _with_layers(config, features)
+    _check_directory(run, config, override)
+    try:
+        return Trainer(config, run, strategy, source, features).run_to_end()
+    except _LOST_WORKER as error:
+        if config.training.distribution != "multi_worker_mirrored":
+            raise
+        raise Stopped(
+            f"a worker stopped answering ({type(error).__name__}); start all workers "
+            "again with the same command: training goes on from the newest checkpoint "
+            f"in {run.checkpoints}"
+        ) from error
+
+
+class Trainer:
+    """The outer loop: blocks of steps, and what is due between two of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        run: RunDir,
+        strategy: tf.distribute.Strategy,
+        source: Source,
+        features: FeatureExtractor | None,
+    ):
+        """Builds everything, then makes the run directory.
+
+        Args:
+          config: resolved settings.
+          run: where everything is written.
+          strategy: how replicas run.
+          source: the images.
+          features: the perceptual model; None for a plain VAE.
+        """
+        training = config.training
+        assert training.steps is not None and config.image_shape is not None
+        self.config, self.run, self.strategy, self.source = (
+            config,
+            run,
+            strategy,
+            source,
+        )
+        self.total_steps: int = training.steps
+        self.image_shape = config.image_shape
+        self.chief = devices.is_chief(strategy)
+        self.schedule = optimizers.LearningRate(config.optimizer, self.total_steps)
+        with strategy.scope():
+            vae = build_vae(config.model, self.image_shape, training.precision)
+            optimizer = optimizers.build_optimizer(config.optimizer, self.schedule)
+            if training.precision == "mixed_float16":
+                optimizer = keras_compat.LossScaleOptimizer(optimizer)
+            self.state = steps.TrainState(
+                vae, optimizer, ema=config.optimizer.ema_decay > 0
+            )
+        # What is evaluated and shipped: float32, outside of the distribution strategy.
+        self.inference_vae = build_vae(config.model, self.image_shape, "float32")
+        energies = self._layer_energies(features)
+        self.test_batches = pipeline.eval_batches(
+            source, "test", config.data, self.image_shape, _EVAL_BATCH
+        )
+        self.shown_images = {
+            split: next(iter(self._first_images(split, _SHOWN_IMAGES)))
+            for split in ("train", "test")
+        }
+        # Everything that can be wrong with the settings was tried; only now write.
+        if self.chief:
+            write_config(run, config, source.description)
+            if energies:
+                run_dir_lib.write_json(run.layer_energies, energies)
+        self.objective = Objective(
+            config.objective,
+            features,
+            features.layers if features else (),
+            list(energies.values()),
+        )
+        self.checkpoints = Checkpoints(
+            run.checkpoints, training.keep_checkpoints, self.state.checkpointed()
+        )
+        train_step = steps.build_train_step(
+            self.state,
+            self.objective,
+            training.batch_size,
+            config.optimizer.clip_norm,
+            training.jit_compile,
+        )
+        self.train_steps = steps.build_train_steps(
+            self.state,
+            train_step,
+            strategy,
+            (training.batch_size, config.model.latent_dim),
+            training.seed,
+            config.optimizer.ema_decay,
+        )
+        self.eval_step = steps.build_eval_step(
+            self.inference_vae, self.objective, training.seed
+        )
+
+    def run_to_end(self) -> dict[str, float]:
+        """Restores, trains, evaluates, and writes the inference weights."""
+        training = self.config.training
+        step = self._restore()
+        batches = iter(self._train_batches(step))
+        with StopSignals() as stop, self._open_log(step) as log:
+            while step < self.total_steps:
+                step = self._train_block(batches, step, log)
+                if stop.requested or self._due(step, training.checkpoint_every):
+                    self._save(step)
+                if stop.requested:
+                    raise Stopped(
+                        f"stopped at step {step} of {self.total_steps} and saved it in "
+                        f"{self.run.checkpoints}; the same command goes on from there"
+                    )
+                if self._due(step, training.eval_every) and step < self.total_steps:
+                    self._evaluate(step, log)
+            metrics = self._evaluate(step, log)
+        if self.chief:
+            save_inference_weights(self.run, self.inference_vae)
+        return metrics
+
+    def _due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self.total_steps
+
+    def _train_block(self, batches, step: int, log: RunLog) -> int:
+        """Trains up to the next thing that is due and returns the new step."""
+        training = self.config.training
+        intervals = (training.log_every, training.eval_every, training.checkpoint_every)
+        next_due = min(step - step % every + every for every in intervals)
+        count = min(training.steps_per_call, next_due - step, self.total_steps - step)
+        started = time.monotonic()
+        # A Python number would trace the function anew for every value.
+        means = self.train_steps(batches, tf.constant(count))
+        values = {name: value.numpy() for name, value in means.items()}
+        self._check_finite(values, step, step + count)
+        step += count
+        log.add_block(step, count, values, time.monotonic() - started)
+        if self._due(step, training.log_every):
+            log.write_blocks(step, learning_rate=float(self.schedule(step)))
+        return step
+
+    def _check_finite(
+        self, values: dict[str, np.ndarray], start: int, end: int
+    ) -> None:
+        name = first_non_finite(values)
+        if name is not None:
+            saved = self.checkpoints.steps()
+            raise Stopped(
+                f"{name} became {np.ravel(values[name])[0]} between steps {start} and "
+                f"{end}; the newest good checkpoint is "
+                f"{f'step {saved[-1]}' if saved else 'none yet'}; a lower "
+                "--learning_rate or --clip_norm=1 may help"
+            )
+        if isinstance(self.state.optimizer, keras_compat.LossScaleOptimizer):
+            scale = float(keras_compat.loss_scale(self.state.optimizer))
+            if scale <= 1.0:
+                raise Stopped(
+                    f"the float16 loss scale fell to {scale:g} by step {end}: gradients "
+                    "overflow float16 at any scale and nothing is learnt; use "
+                    "--precision=mixed_bfloat16 or float32, or smaller loss weights"
+                )
+
+    def _restore(self) -> int:
+        """Goes on from the newest usable checkpoint; returns its step."""
+        step = self.checkpoints.restore_newest() or 0
+        if self.chief:
+            self.checkpoints.remove_after(step)
+        return step
+
+    def _save(self, step: int) -> None:
+        # Variables are mirrored: the chief's copy is everyone's.
+        if self.chief:
+            self.checkpoints.save(step)
+
+    def _train_batches(self, start_step: int) -> tf.data.Dataset:
+        training = self.config.training
+
+        def batches_of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            replicas = context.num_replicas_in_sync
+            local = replicas // context.num_input_pipelines
+            first = context.input_pipeline_id * local
+            return pipeline.train_batches(
+                self.source,
+                self.config.data,
+                self.image_shape,
+                training.batch_size,
+                training.seed,
+                start_step,
+                replicas,
+                range(first, first + local),
+            )
+
+        return self.strategy.distribute_datasets_from_function(batches_of_worker)
+
+    def _first_images(self, split: str, count: int) -> tf.data.Dataset:
+        """The first images of a split in batches, without preparing all of it."""
+        uncached = dataclasses.replace(self.config.data, cache="none")
+        size = min(count, _EVAL_BATCH)
+        batches = pipeline.eval_batches(
+            self.source, split, uncached, self.image_shape, size
+        )
+        return batches.take(-(-count // size)).map(lambda batch: batch["image"])
+
+    def _evaluate(self, step: int, log: RunLog) -> dict[str, float]:
+        """Runs the whole test split once; returns the mean of every scalar."""
+        if not self.chief:
+            return {}
+        self.state.copy_inference_weights(self.inference_vae)
+        sums: dict[str, np.ndarray] = {}
+        for number, batch in enumerate(self.test_batches):
+            values = self.eval_step(batch["image"], tf.constant(number, tf.int64))
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value.numpy().astype(np.float64)
+        means = {k: v / self.source.num_examples["test"] for k, v in sums.items()}
+        log.scalars(step, "test", means)
+        for split in ("train", "test"):
+            log.pictures(step, split, self._pictures(split))
+        return {name: float(v) for name, v in means.items() if np.ndim(v) == 0}
+
+    def _pictures(self, split: str) -> list[np.ndarray]:
+        """Rows of originals, their reconstructions from z_mean, and prior samples."""
+        images = self.shown_images[split]
+        z_mean, _ = self.inference_vae.encoder(images, training=False)
+        prior = steps.latent_noise(
+            self.config.training.seed, tf.constant(0, tf.int64), tf.shape(z_mean)
+        )
+        decode = self.inference_vae.decode
+        return [images.numpy(), decode(z_mean).numpy(), decode(prior).numpy()]
+
+    def _open_log(self, step: int) -> RunLog:
+        return RunLog(
+            self.run, self.config, step, ("loss", *self.objective.parts), self.chief
+        )
+
+    def _layer_energies(self, features: FeatureExtractor | None) -> dict[str, float]:
+        """Layer name -> mean feature energy; measured once per run, then read back."""
+        if features is None or self.config.objective.perceptual_normalization == "none":
+            return {}
+        if self.run.layer_energies.is_file():
+            stored = run_dir_lib.read_json(self.run.layer_energies)
+            if isinstance(stored, dict) and tuple(stored) == features.layers:
+                return stored
+        batches = self._first_images("train", _ENERGY_IMAGES)
+        energies = measure_layer_energies(features, batches)
+        return dict(zip(features.layers, energies, strict=True))
+
+
+def _resolve(config: Config, source: Source) -> Config:
+    """Fills in what depends on the data and the machine."""
+    training = config.training
+    total_steps = training.steps
+    if total_steps is None:
+        assert training.epochs is not None  # config_lib.check saw to it
+        examples = training.epochs * source.num_examples["train"]
+        total_steps = math.ceil(examples / training.batch_size)
+    training = dataclasses.replace(
+        training,
+        steps=total_steps,
+        precision=devices.resolve_precision(training.precision),
+    )
+    shape = pipeline.prepared_shape(source, config.data)
+    return dataclasses.replace(config, training=training, image_shape=shape)
+
+
+def _with_layers(config: Config, features: FeatureExtractor) -> Config:
+    """Writes the perceptual model's default layers and weights out."""
+    objective = config.objective
+    weights = objective.perceptual_layer_weights or (1.0,) * len(features.layers)
+    objective = dataclasses.replace(
+        objective,
+        perceptual_layers=features.layers,
+        perceptual_layer_weights=weights,
+    )
+    config = dataclasses.replace(config, objective=objective)
+    config_lib.check(config)
+    return config
+
+
+def _check_directory(run: RunDir, config: Config, override: bool) -> None:
+    """Raises UserError unless the directory is new or holds a run of these settings."""
+    if not run.config.exists():
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise UserError(
+                f"{run} exists and is not a run directory; choose a new --run_dir"
+            )
+        return
+    different = config_lib.differing_settings(read_config(run), config)
+    if different and not override:
+        changes = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in different.items())
+        raise UserError(
+            f"{run} was made with other settings ({changes}); choose a new --run_dir, "
+            "or add --override to go on with the new ones"
+        )

@@ -1,0 +1,18 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of development data beside the checkout; skips where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs ../shared/data")
+    return SHARED_DATA

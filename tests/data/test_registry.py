@@ -1,0 +1,19 @@
+import re
+
+import pytest
+
+from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["mnist_sample", "synthetic"])
+def test_opens_what_is_there(name):
+    assert open_source(DataConfig(dataset=name), seed=0).name == name
+
+
+@pytest.mark.parametrize("name", ["minst_sample", "tfds:", "folder:", "folder", ""])
+def test_unknown_names_list_the_valid_ones(name):
+    forms = "mnist_sample, mnist, tfds:NAME, folder:PATH, synthetic"
+    with pytest.raises(UserError, match=re.escape(forms)):
+        open_source(DataConfig(dataset=name), seed=0)

@@ -1,0 +1,143 @@
+"""Checkpoints that survive crashes, and loading trained runs."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf import checkpoints as checkpoints_lib
+from dfcvae_tf import run_dir as run_dir_lib
+from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
+from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.run_dir import RunDir
+
+
+def save_some(directory, keep=3, steps=(10, 20, 30)):
+    """Checkpoints whose variable holds their step."""
+    variable = tf.Variable([0.0, 0.0])
+    checkpoints = Checkpoints(directory, keep, {"network": [variable]})
+    for step in steps:
+        variable.assign([step, step])
+        checkpoints.save(step)
+    variable.assign([-1.0, -1.0])
+    return checkpoints, variable
+
+
+def test_newest_is_restored_and_old_ones_go(tmp_path):
+    checkpoints, variable = save_some(tmp_path, keep=2)
+    assert checkpoints.steps() == [20, 30]
+    assert checkpoints.restore_newest() == 30
+    np.testing.assert_array_equal(variable, [30, 30])
+    assert len(os.listdir(tmp_path)) == 4
+
+
+def test_nothing_to_restore(tmp_path):
+    checkpoints, _ = save_some(tmp_path / "absent", steps=())
+    assert checkpoints.restore_newest() is None
+
+
+@pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+def test_a_corrupt_newest_falls_back_and_says_so(tmp_path, caplog, ending, damage):
+    checkpoints, variable = save_some(tmp_path)
+    path = tmp_path / f"ckpt-30.{ending}"
+    data = path.read_bytes()
+    if damage == "truncate":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "flip":
+        path.write_bytes(bytes([data[0] ^ 0xFF]) + data[1:])
+    else:
+        path.unlink()
+    caplog.set_level("WARNING")
+    assert checkpoints.restore_newest() == 20
+    np.testing.assert_array_equal(variable, [20, 20])
+    if not (damage == "remove" and ending == "index"):  # then it never was one
+        assert "step 30 cannot be used" in caplog.text
+
+
+def test_all_corrupt_is_an_error_that_names_the_folder(tmp_path):
+    checkpoints, _ = save_some(tmp_path, steps=(10,))
+    (tmp_path / "ckpt-10.index").write_bytes(b"")
+    with pytest.raises(UserError, match="none of the checkpoints .*steps 10.*new"):
+        checkpoints.restore_newest()
+
+
+def test_variables_that_do_not_fit_are_not_restored_in_part(tmp_path):
+    save_some(tmp_path)
+    for variables in (
+        {"network": [tf.Variable([0.0, 0.0]), tf.Variable(1.0)]},
+        {"network": []},
+        {"network": [tf.Variable([0.0, 0.0, 0.0])]},
+    ):
+        with pytest.raises(UserError, match="none of the checkpoints"):
+            Checkpoints(tmp_path, 3, variables).restore_newest()
+
+
+def test_a_crash_while_writing_leaves_the_newest_usable(tmp_path, monkeypatch):
+    checkpoints, _ = save_some(tmp_path)
+    replace = os.replace
+
+    def crash_before_index(source, target):
+        if str(target).endswith(".index"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", crash_before_index)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(40)
+    monkeypatch.undo()
+    assert checkpoints.restore_newest() == 30
+    checkpoints.save(50)
+    assert checkpoints.steps() == [20, 30, 50]
+    assert not [n for n in os.listdir(tmp_path) if "writing" in n]
+
+
+@pytest.fixture(name="finished")
+def _finished(tmp_path) -> RunDir:
+    settings = {"network": "conv", "width": 2, "latent_dim": 3}
+    config = apply_settings(preset_config("mnist-vae"), settings)
+    config = config.__class__(**{**vars(config), "image_shape": (8, 8, 1)})
+    run = RunDir(tmp_path / "run")
+    vae = build_vae(config.model, (8, 8, 1), "float32")
+    checkpoints_lib.write_config(run, config, "made up")
+    checkpoints_lib.save_inference_weights(run, vae)
+    return run
+
+
+def test_a_run_directory_is_enough_to_rebuild_the_model(finished):
+    model = load_for_inference(str(finished))
+    images = np.random.default_rng(0).random((3, 8, 8, 1)).astype(np.float32)
+    z_mean, z_log_var = model.encoder(images)
+    assert z_mean.shape == z_log_var.shape == (3, 3)
+    decoded = model.decoder(z_mean).numpy()
+    assert decoded.shape == (3, 8, 8, 1)
+    assert decoded.min() >= 0 and decoded.max() <= 1
+    again = load_for_inference(str(finished))
+    np.testing.assert_array_equal(again.encoder(images)[0], z_mean)
+    np.testing.assert_allclose(
+        model.encoder(images[1:2])[0], z_mean[1:2], atol=1e-6, rtol=1e-5
+    )
+
+
+def test_provenance_is_recorded(finished):
+    provenance = run_dir_lib.read_json(finished.config)["provenance"]
+    assert provenance["versions"]["tensorflow"] == tf.__version__
+    assert provenance["dataset"] == "made up"
+
+
+def test_damaged_runs_are_one_line(finished):
+    finished.weights.write_bytes(finished.weights.read_bytes()[:100])
+    with pytest.raises(UserError, match="inference.npz is not a readable"):
+        load_for_inference(str(finished))
+    finished.weights.unlink()
+    with pytest.raises(UserError, match="training did not finish"):
+        load_for_inference(str(finished))
+    finished.config.write_text('{"settings": {}}')
+    with pytest.raises(UserError, match="config.json: settings in section 'data'"):
+        load_for_inference(str(finished))
+    finished.config.write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        load_for_inference(str(finished))

@@ -1,0 +1,126 @@
+"""Settings: presets, checks, JSON."""
+
+import dataclasses
+import json
+
+import pytest
+
+from dfcvae_tf import config as config_lib
+from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.errors import UserError
+
+
+@pytest.mark.parametrize("name", config_lib.PRESETS)
+def test_presets_are_valid_and_survive_json(name):
+    config = preset_config(name)
+    config_lib.check(config)
+    assert config.preset == name
+    written = json.loads(json.dumps(config_lib.to_dict(config)))
+    assert config_lib.from_dict(written) == config
+
+
+def test_article_presets_are_the_articles_recipe():
+    plain, dfc = preset_config("article-vae"), preset_config("article-dfc-vae")
+    for config in (plain, dfc):
+        assert config.optimizer.optimizer == "rmsprop"
+        assert config.optimizer.learning_rate == 1e-3
+        assert config.optimizer.schedule == "constant"
+        assert config.training.batch_size == 32
+        assert config.training.epochs == 15
+        assert config.model.latent_dim == 5
+        assert config.objective.kl_weight == 1.0
+        assert config.objective.free_bits == 0.0
+        assert config.objective.pixel_reduction == "sum"
+        assert config.objective.perceptual_reduction == "sum"
+        assert config.objective.perceptual_normalization == "none"
+    assert plain.objective.pixel_loss == "bernoulli"
+    assert plain.objective.pixel_weight == 1.0
+    assert dfc.objective.pixel_weight == 0.0
+    assert dfc.objective.perceptual_model == "mnist_classifier"
+
+
+def test_a_setting_overrides_its_preset():
+    config = apply_settings(
+        preset_config("mnist-vae"), {"latent_dim": 7, "steps": None, "epochs": 2.0}
+    )
+    assert config.model.latent_dim == 7
+    assert (config.training.steps, config.training.epochs) == (None, 2.0)
+    config = apply_settings(config, {"steps": 5})
+    assert (config.training.steps, config.training.epochs) == (5, None)
+
+
+def test_another_objective_brings_its_own_weights():
+    plain = apply_settings(preset_config("mnist-dfc-vae"), {"objective": "vae"})
+    assert plain.objective == preset_config("mnist-vae").objective
+    both = apply_settings(
+        preset_config("mnist-vae"), {"objective": "dfc_vae", "pixel_weight": 0.5}
+    )
+    assert both.objective.perceptual_model == "mnist_classifier"
+    assert both.objective.pixel_weight == 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"latent_dim": 0}, "--latent_dim must be greater than 0"),
+        ({"batch_size": -1}, "--batch_size must be greater than 0"),
+        ({"image_size": (0, 64)}, "--image_size must be greater than 0"),
+        ({"kl_weight": -1.0}, "--kl_weight must not be negative"),
+        ({"learning_rate": float("nan")}, "--learning_rate must be a finite number"),
+        ({"ema_decay": 1.0}, "--ema_decay must be below 1"),
+        ({"schedule": "cosin"}, "constant, cosine. Did you mean 'cosine'?"),
+        ({"steps": 1, "epochs": 1.0}, "both --steps and --epochs"),
+        (
+            {"perceptual_layers": ("a", "b"), "perceptual_layer_weights": (1.0,)},
+            "1 values for 2 --perceptual_layers (a, b)",
+        ),
+        ({"perceptual_layer_weights": (1.0, -1.0)}, "must be finite and not negative"),
+        ({"perceptual_model": None}, "--objective=dfc_vae needs a --perceptual_model"),
+    ],
+)
+def test_bad_settings_say_what_would_be_right(settings, message):
+    with pytest.raises(UserError, match="(?s)") as error:
+        apply_settings(preset_config("mnist-dfc-vae"), settings)
+    assert message in str(error.value)
+
+
+def test_a_plain_vae_has_no_perceptual_model():
+    with pytest.raises(UserError, match="has no perceptual loss"):
+        apply_settings(
+            preset_config("mnist-vae"), {"perceptual_model": "mnist_classifier"}
+        )
+
+
+def test_unknown_preset_lists_the_known():
+    with pytest.raises(UserError, match="article-vae.*Did you mean 'mnist-vae'"):
+        preset_config("mnist-vea")
+
+
+def test_only_settings_that_change_the_computation_differ():
+    old = preset_config("mnist-vae")
+    runtime = {"log_every": 7, "data_dir": "elsewhere", "distribution": "mirrored"}
+    assert config_lib.differing_settings(old, apply_settings(old, runtime)) == {}
+    new = apply_settings(old, {"latent_dim": 6, "seed": 1, "log_every": 7})
+    assert config_lib.differing_settings(old, new) == {
+        "latent_dim": (5, 6),
+        "seed": (0, 1),
+    }
+
+
+def test_json_of_another_version_is_refused_by_name():
+    values = config_lib.to_dict(preset_config("mnist-vae"))
+    values["model"]["latent_dims"] = values["model"].pop("latent_dim")
+    with pytest.raises(UserError, match="'model'.*latent_dim, latent_dims"):
+        config_lib.from_dict(values)
+
+
+def test_every_setting_has_help_and_one_home():
+    names = [
+        field.name
+        for cls in config_lib.SECTIONS.values()
+        for field in dataclasses.fields(cls)
+    ]
+    assert len(names) == len(set(names))
+    assert set(names) | {"preset"} >= config_lib.RUNTIME_SETTINGS
+    for cls in config_lib.SECTIONS.values():
+        assert all(field.metadata["help"] for field in dataclasses.fields(cls))

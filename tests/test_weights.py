@@ -1,0 +1,69 @@
+"""dfcvae_tf/weights.py"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.weights import get_arrays, set_arrays
+
+
+def _model():
+    inner = tf.keras.Sequential(
+        [tf.keras.Input((4, 4, 2)), tf.keras.layers.BatchNormalization(name="norm")],
+        name="inner",
+    )
+    images = tf.keras.Input((4, 4, 2))
+    x = inner(images)
+    x = tf.keras.layers.DepthwiseConv2D(3, use_bias=False, name="depthwise")(x)
+    outputs = tf.keras.layers.Conv2D(3, 1, name="conv")(x)
+    return tf.keras.Model(images, outputs, name="small")
+
+
+def test_names_and_values_survive_a_round_trip():
+    model, other = _model(), _model()
+    arrays = get_arrays(model, "encoder/")
+    assert {"encoder/conv/kernel", "encoder/conv/bias"} <= set(arrays)
+    assert "encoder/inner/norm/moving_variance" in arrays
+    assert len(arrays) == len(model.weights)
+
+    changed = {name: np.full_like(array, 0.25) for name, array in arrays.items()}
+    set_arrays(other, {**changed, "decoder/conv/kernel": np.zeros(1)}, "encoder/")
+
+    for name, array in get_arrays(other, "encoder/").items():
+        np.testing.assert_array_equal(array, changed[name], err_msg=name)
+
+
+def test_arrays_are_copies():
+    model = _model()
+    arrays = get_arrays(model)
+    before = arrays["conv/kernel"].copy()
+    model.get_layer("conv").kernel.assign_add(tf.ones_like(before))
+    np.testing.assert_array_equal(arrays["conv/kernel"], before)
+
+
+def test_arrays_that_do_not_fit_are_named_and_change_nothing():
+    model = _model()
+    arrays = get_arrays(model)
+    bad = {name: array + 1 for name, array in arrays.items()}
+    del bad["conv/bias"]
+    bad["conv/kernal"] = np.zeros(3)
+    bad["inner/norm/gamma"] = np.zeros(5)
+
+    with pytest.raises(UserError) as error:
+        set_arrays(model, bad)
+
+    message = str(error.value)
+    assert "missing conv/bias" in message
+    assert "unexpected conv/kernal" in message
+    assert "inner/norm/gamma has shape (5,), not (2,)" in message
+    for name, array in get_arrays(model).items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+
+
+def test_arrays_that_are_no_numbers_are_refused():
+    model = _model()
+    arrays = get_arrays(model)
+    arrays["conv/bias"] = np.array(["a", "b", "c"])
+    with pytest.raises(UserError, match="conv/bias"):
+        set_arrays(model, arrays)

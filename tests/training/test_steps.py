@@ -1,0 +1,181 @@
+"""The training step: exact updates, precision, XLA, replicas, EMA."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.models.vae import build_vae, sample_z
+from dfcvae_tf.objective import Objective
+from dfcvae_tf.training import keras_compat, optimizers, steps
+
+SHAPE = (8, 8, 1)
+BATCH = 8
+CONFIG = apply_settings(
+    preset_config("mnist-vae"),
+    {
+        "network": "conv",
+        "width": 2,
+        "latent_dim": 3,
+        "batch_size": BATCH,
+        "optimizer": "sgd",
+        "learning_rate": 0.01,
+        "schedule": "constant",
+        "kl_weight": 0.5,
+    },
+)
+IMAGES = np.random.default_rng(0).random((4, BATCH, *SHAPE)).astype(np.float32)
+
+
+def run(
+    num_steps=4,
+    precision="float32",
+    strategy=None,
+    jit_compile=False,
+    clip_norm=0.0,
+    ema_decay=0.0,
+    objective=None,
+    optimizer="sgd",
+):
+    """Trains a tiny VAE and returns its state and the mean metrics."""
+    strategy = strategy or tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    settings = apply_settings(CONFIG, {"optimizer": optimizer}).optimizer
+    tf.keras.utils.set_random_seed(0)
+    with strategy.scope():
+        vae = build_vae(CONFIG.model, SHAPE, precision)
+        optimizer = optimizers.build_optimizer(
+            settings, optimizers.LearningRate(settings, 10)
+        )
+        if precision == "mixed_float16":
+            optimizer = keras_compat.LossScaleOptimizer(optimizer)
+        state = steps.TrainState(vae, optimizer, ema=ema_decay > 0)
+    objective = objective or Objective(CONFIG.objective)
+    train_step = steps.build_train_step(
+        state, objective, BATCH, clip_norm, jit_compile=jit_compile
+    )
+    train_steps = steps.build_train_steps(
+        state, train_step, strategy, (BATCH, 3), seed=7, ema_decay=ema_decay
+    )
+    slices = IMAGES.reshape(4 * replicas, BATCH // replicas, *SHAPE)
+    batches = iter(
+        strategy.distribute_datasets_from_function(
+            lambda _: tf.data.Dataset.from_tensor_slices({"image": slices}).repeat()
+        )
+    )
+    metrics = train_steps(batches, tf.constant(num_steps))
+    return state, {k: v.numpy() for k, v in metrics.items()}
+
+
+def weights(state):
+    return np.concatenate([np.ravel(v.read_value()) for v in state.network_variables])
+
+
+def test_one_step_is_gradient_descent_on_the_logged_loss():
+    before, _ = run(num_steps=0 + 1, objective=Objective(CONFIG.objective))
+    tf.keras.utils.set_random_seed(0)
+    vae = build_vae(CONFIG.model, SHAPE, "float32")
+    noise = steps.latent_noise(7, tf.constant(0, tf.int64), [BATCH, 3])
+    with tf.GradientTape() as tape:
+        z_mean, z_log_var = vae.encoder(IMAGES[0])
+        logits = vae.decoder(sample_z(z_mean, z_log_var, noise))
+        recon = tf.sigmoid(logits)
+        bce = -tf.reduce_sum(
+            IMAGES[0] * tf.math.log(recon) + (1 - IMAGES[0]) * tf.math.log(1 - recon)
+        )
+        kl = 0.5 * tf.reduce_sum(z_mean**2 + tf.exp(z_log_var) - 1 - z_log_var)
+        loss = (bce + 0.5 * kl) / BATCH
+    gradients = tape.gradient(loss, vae.trainable_variables)
+    expected = np.concatenate(
+        [
+            np.ravel(v.numpy() - 0.01 * g.numpy())
+            for v, g in zip(vae.trainable_variables, gradients, strict=True)
+        ]
+    )
+    state, metrics = run(num_steps=1)
+    np.testing.assert_allclose(weights(state), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["gradient_norm"], tf.linalg.global_norm(gradients), rtol=1e-4
+    )
+    assert int(before.step.numpy()) == 1
+
+
+def test_logged_parts_add_up_and_steps_are_counted():
+    state, metrics = run(num_steps=3)
+    total = metrics["pixel_loss"] + metrics["kl_loss"]
+    np.testing.assert_allclose(metrics["loss"], total, rtol=1e-6)
+    np.testing.assert_allclose(
+        metrics["kl_nats_per_dimension"].sum(), metrics["kl_nats"], rtol=1e-5
+    )
+    assert int(state.step.numpy()) == 3
+
+
+def test_several_steps_per_call_are_as_many_calls():
+    state, _ = run(num_steps=4)
+    again, _ = run(num_steps=4)
+    np.testing.assert_array_equal(weights(state), weights(again))
+
+
+def test_clipping_bounds_the_update():
+    start, _ = run(num_steps=1, clip_norm=1e-12)
+    state, metrics = run(num_steps=1, clip_norm=1.0)
+    assert metrics["gradient_norm"] > 1.0  # of the gradient before it was clipped
+    update = np.linalg.norm(weights(state) - weights(start))
+    np.testing.assert_allclose(update, 0.01 * 1.0, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "tolerance"),
+    [
+        ({"jit_compile": True}, 1e-5),
+        ({"precision": "mixed_bfloat16"}, 0.02),
+        ({"precision": "mixed_float16", "num_steps": 4}, 5e-3),
+    ],
+)
+def test_xla_and_mixed_precision_match_float32(settings, tolerance):
+    plain, expected = run()
+    state, metrics = run(**settings)
+    np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=tolerance)
+    assert {v.dtype for v in state.network_variables} == {tf.float32}
+    if "precision" not in settings:
+        np.testing.assert_allclose(weights(state), weights(plain), atol=1e-5)
+
+
+def test_float16_overflow_lowers_the_scale_and_skips_the_step():
+    class Exploding(Objective):
+        def __call__(self, *args):
+            terms = super().__call__(*args)
+            return {**terms, "loss": 1e6 * terms["loss"]}
+
+    start, _ = run(num_steps=1, clip_norm=1e-12)
+    state, metrics = run(
+        num_steps=2, precision="mixed_float16", objective=Exploding(CONFIG.objective)
+    )
+    assert metrics["skipped_steps"] == 1.0
+    assert float(keras_compat.loss_scale(state.optimizer)) == 2.0**15 / 4
+    np.testing.assert_allclose(weights(state), weights(start), atol=1e-6)
+
+
+def test_ema_is_the_running_average_and_what_inference_gets():
+    state, _ = run(num_steps=1, ema_decay=0.999)
+    first = weights(state)
+    tf.keras.utils.set_random_seed(0)
+    target = build_vae(CONFIG.model, SHAPE, "float32")
+    start = np.concatenate([np.ravel(v.numpy()) for v in target.variables])
+    # decay after the first step: min(0.999, (1 + 1) / (10 + 1))
+    expected = 2 / 11 * start + 9 / 11 * first
+    state.copy_inference_weights(target)
+    copied = np.concatenate([np.ravel(v.numpy()) for v in target.variables])
+    np.testing.assert_allclose(copied, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_noise_is_standard_normal_and_a_function_of_seed_and_step():
+    draw = [
+        steps.latent_noise(seed, tf.constant(step, tf.int64), [50_000, 2]).numpy()
+        for seed, step in [(0, 0), (0, 0), (0, 1), (1, 0)]
+    ]
+    np.testing.assert_array_equal(draw[0], draw[1])
+    assert abs(np.corrcoef(draw[0].ravel(), draw[2].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(draw[0].ravel(), draw[3].ravel())[0, 1]) < 0.02
+    np.testing.assert_allclose([draw[0].mean(), draw[0].std()], [0.0, 1.0], atol=0.02)

@@ -1,0 +1,1 @@
+"""Small programs around the package; run with `python -m tools.NAME`."""
