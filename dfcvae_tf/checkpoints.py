@@ -12,7 +12,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Checkpoints:
     """Saves and restores lists of variables, keeping the newest few."""
 
     def __init__(
-        self, directory: Path, keep: int, variables: dict[str, Sequence[tf.Variable]]
+        self, directory: Path, keep: int, variables: Mapping[str, Sequence[tf.Variable]]
     ):
         """Makes the object; nothing is read or written.
 

@@ -8,19 +8,19 @@ import os
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from absl import flags
 
-from dfcvae_tf.errors import Stopped, UserError
+from dfcvae_tf.errors import Stopped, UserError, unknown_name
 
-_INDENT = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
+Main = Callable[[flags.FlagValues], None]
 
 
 def run_program(
     description: str | None,
     define_flags: Callable[[flags.FlagValues], None],
-    main: Callable[[flags.FlagValues], None],
+    main: Main | Mapping[str, Main],
     argv: list[str] | None = None,
 ) -> None:
     """Parses the command line, calls `main` with the flags and exits.
@@ -28,7 +28,8 @@ def run_program(
     Args:
       description: what the program is for (its module docstring); printed by `--help`.
       define_flags: defines the program's flags on the FlagValues given to it.
-      main: the program. It imports TensorFlow itself, so that `--help` does not.
+      main: the program; with several commands, name -> program of each. It imports
+        TensorFlow itself, so that `--help` does not.
       argv: the command line; that of the process when not given.
     """
     argv = sys.argv if argv is None else argv
@@ -42,6 +43,10 @@ def run_program(
         if values["help"].value:
             print(f"{(description or '').strip()}\n\nFlags:\n{_flags_help(values)}")
             sys.exit(0)
+        if isinstance(main, Mapping):
+            if not rest or rest[0] not in main:
+                raise unknown_name("command", rest[0] if rest else "", main)
+            main = main[rest.pop(0)]
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}; flags are --name=value")
         main(values)
@@ -98,5 +103,5 @@ def _flags_help(values: flags.FlagValues) -> str:
     lines = []
     for flag in values._flags().values():
         lines.append(f"  --{'[no]' if flag.boolean else ''}{flag.name}")
-        lines.append(textwrap.fill(flag.help, 80, **_INDENT))
+        lines.append(textwrap.indent(textwrap.fill(flag.help, 74), " " * 6))
     return "\n".join(lines)

@@ -60,7 +60,7 @@ class Objective:
                 raise ValueError("energy normalization needs one energy per layer")
             weights = tuple(w / e for w, e in zip(weights, layer_energies, strict=True))
         self.layer_weights = tuple(weights)
-        self.parts = ("kl_loss",)
+        self.parts: tuple[str, ...] = ("kl_loss",)
         if features is not None:
             self.parts = ("perceptual_loss", *self.parts)
         if config.pixel_weight > 0:

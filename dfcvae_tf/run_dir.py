@@ -128,7 +128,7 @@ def write_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None
     if pickled := [name for name, array in arrays.items() if array.dtype.hasobject]:
         raise ValueError(f"arrays of Python objects: {', '.join(pickled)}")
     with atomic_file(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:

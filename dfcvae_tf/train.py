@@ -65,7 +65,7 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.training.loop import train
     from dfcvae_tf.training.summaries import metrics_table
 
-    metrics = train(config, RunDir(run_dir), values["override"].value)
+    metrics = train(config, RunDir(run_dir), override=bool(values["override"].value))
     if metrics:
         print(metrics_table(metrics))
         print(
@@ -79,16 +79,14 @@ def _define_setting(setting: Any, hint: Any, values: flags.FlagValues) -> None:
     if typing.get_origin(hint) is Literal:
         choices = [str(choice) for choice in typing.get_args(hint)]
         help_text = f"{' | '.join(choices)}: {help_text}"
-    kinds = {
-        bool: flags.DEFINE_bool,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-    }
-    kind = next((k for k in (hint, *typing.get_args(hint)) if k in kinds), str)
-    if typing.get_origin(hint) is tuple or kind is str:
-        define = flags.DEFINE_string
-    else:
-        define = kinds[kind]
+    define: Any = flags.DEFINE_string  # tuples too; `_parse` splits them
+    for kind, kind_define in (
+        (bool, flags.DEFINE_bool),
+        (int, flags.DEFINE_integer),
+        (float, flags.DEFINE_float),
+    ):
+        if hint in (kind, kind | None):
+            define = kind_define
     define(setting.name, None, help_text, flag_values=values)
 
 

@@ -28,7 +28,11 @@ def build(
     x = _conv(64, dtype, "conv3")(x)
     x = _conv(64, dtype, "conv4")(x)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
-    x = layers.Dense(32, activation="relu", dtype=dtype, name="hidden")(x)
+    # Biases start at 1, not 0: sums over pixels and features make large gradients, and
+    # the first steps would switch most of these few units off for good.
+    x = layers.Dense(
+        32, activation="relu", bias_initializer="ones", dtype=dtype, name="hidden"
+    )(x)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
     encoder = tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
@@ -44,7 +48,9 @@ def build(
     return encoder, tf.keras.Model(z, logits, name="decoder")
 
 
-def _conv(filters: int, dtype: str, name: str, strides: int = 1) -> layers.Layer:
+def _conv(
+    filters: int, dtype: str, name: str, strides: int = 1
+) -> tf.keras.layers.Layer:
     return layers.Conv2D(
         filters, 3, strides, padding="same", activation="relu", dtype=dtype, name=name
     )

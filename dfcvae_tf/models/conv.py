@@ -59,7 +59,9 @@ def build(
     return encoder, tf.keras.Model(z, logits, name="decoder")
 
 
-def _conv(filters: int, dtype: str, name: str, strides: int = 1) -> layers.Layer:
+def _conv(
+    filters: int, dtype: str, name: str, strides: int = 1
+) -> tf.keras.layers.Layer:
     return layers.Conv2D(
         filters, 3, strides, padding="same", activation="relu", dtype=dtype, name=name
     )

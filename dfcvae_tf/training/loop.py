@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -322,11 +323,8 @@ def _resolve(config: Config, source: Source) -> Config:
         assert training.epochs is not None  # config_lib.check saw to it
         examples = training.epochs * source.num_examples["train"]
         total_steps = math.ceil(examples / training.batch_size)
-    training = dataclasses.replace(
-        training,
-        steps=total_steps,
-        precision=devices.resolve_precision(training.precision),
-    )
+    precision: Any = devices.resolve_precision(training.precision)
+    training = dataclasses.replace(training, steps=total_steps, precision=precision)
     shape = pipeline.prepared_shape(source, config.data)
     return dataclasses.replace(config, training=training, image_shape=shape)
 

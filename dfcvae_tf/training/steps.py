@@ -196,7 +196,7 @@ def build_train_steps(
 
 def build_eval_step(
     vae: VAE, objective: Objective, seed: int
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Metrics]:
+) -> Callable[[tf.Tensor, tf.Tensor], Metrics]:
     """Returns a function that evaluates one batch.
 
     Latents are sampled as in training, with noise that depends on the seed and the
