@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -160,7 +161,7 @@ def write_config(run: RunDir, config: Config, dataset: str) -> None:
             "settings": config_lib.to_dict(config),
             "provenance": {
                 "dataset": dataset,
-                "command": " ".join(sys.argv),
+                "command": _command(),
                 "git_revision": _git_revision(),
                 "python": platform.python_version(),
                 "machine": f"{platform.system()} {platform.machine()}",
@@ -241,6 +242,13 @@ def load_for_inference(run_dir: str) -> InferenceModel:
         own = {k: v for k, v in arrays.items() if k.startswith(prefix)}
         weights_lib.set_arrays(network, own, prefix)
     return InferenceModel(config, run, vae)
+
+
+def _command() -> str:
+    """The command line, as it can be typed anywhere the package is installed."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = f"python -m {spec.name}" if spec else Path(sys.argv[0]).name
+    return shlex.join([*shlex.split(program), *sys.argv[1:]])
 
 
 def _git_revision() -> str | None:
