@@ -20,9 +20,7 @@ def bernoulli_nll_nats(images: tf.Tensor, recon_logits: tf.Tensor) -> tf.Tensor:
     Returns:
       [N] float32, nats.
     """
-    _check_same_shape(images, recon_logits)
-    x = tf.cast(images, tf.float32)
-    logits = tf.cast(recon_logits, tf.float32)
+    x, logits = _as_float32(images, recon_logits)
     return _sum_per_example(
         tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
     )
@@ -41,10 +39,7 @@ def squared_error(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     Returns:
       [N] float32, sum over everything but the batch.
     """
-    _check_same_shape(a, b)
-    return _sum_per_example(
-        tf.math.squared_difference(tf.cast(a, tf.float32), tf.cast(b, tf.float32))
-    )
+    return _sum_per_example(tf.math.squared_difference(*_as_float32(a, b)))
 
 
 def kl_nats_per_dimension(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
@@ -59,9 +54,7 @@ def kl_nats_per_dimension(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
     Returns:
       [N, D] float32, nats, never negative.
     """
-    _check_same_shape(z_mean, z_log_var)
-    mean = tf.cast(z_mean, tf.float32)
-    log_var = tf.cast(z_log_var, tf.float32)
+    mean, log_var = _as_float32(z_mean, z_log_var)
     # expm1 keeps the precision of exp(v) - 1 - v for small v, where KL is nearly 0.
     return 0.5 * (tf.square(mean) + tf.math.expm1(log_var) - log_var)
 
@@ -75,9 +68,11 @@ def _sum_per_example(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
 
 
-def _check_same_shape(a: tf.Tensor, b: tf.Tensor) -> None:
+def _as_float32(a: tf.Tensor, b: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
     # Broadcasting [N, 1] against [N] would give a number, only not the right one.
     if not a.shape.is_compatible_with(b.shape) or a.shape.rank < 2:
         raise ValueError(
             f"expected two batches of one shape, got {a.shape} and {b.shape}"
         )
+    return tf.cast(a, tf.float32), tf.cast(b, tf.float32)

@@ -89,6 +89,7 @@ class Objective:
           "kl_nats_per_dimension", which is [N, D].
         """
         config = self.config
+        images = tf.convert_to_tensor(images, tf.float32)
         terms: dict[str, tf.Tensor] = {}
         if config.pixel_weight > 0:
             pixel = self._pixel_term(images, recon_logits)

@@ -59,6 +59,18 @@ def test_another_objective_brings_its_own_weights():
     assert both.objective.pixel_weight == 0.5
 
 
+def test_another_perceptual_model_or_layers_leave_the_presets_weights_behind():
+    preset = preset_config("mnist-dfc-vae")
+    assert len(preset.objective.perceptual_layer_weights) == 4
+    layers = apply_settings(preset, {"perceptual_layers": ("conv1",)})
+    assert layers.objective.perceptual_layer_weights == ()
+    model = apply_settings(preset, {"perceptual_model": "keras:VGG19"})
+    assert model.objective.perceptual_layers == ()
+    assert model.objective.perceptual_layer_weights == ()
+    same = apply_settings(preset, {"perceptual_model": "mnist_classifier"})
+    assert same == preset
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -74,7 +86,10 @@ def test_another_objective_brings_its_own_weights():
             {"perceptual_layers": ("a", "b"), "perceptual_layer_weights": (1.0,)},
             "1 values for 2 --perceptual_layers (a, b)",
         ),
-        ({"perceptual_layer_weights": (1.0, -1.0)}, "must be finite and not negative"),
+        (
+            {"perceptual_layer_weights": (1.0, -1.0, 1.0, 1.0)},
+            "must be finite and not negative",
+        ),
         ({"perceptual_model": None}, "--objective=dfc_vae needs a --perceptual_model"),
     ],
 )

@@ -83,7 +83,8 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
     assert settings["training"]["steps"] == 60
     assert settings["image_shape"] == [28, 28, 1]
     if objective == "dfc_vae":
-        assert settings["objective"]["perceptual_layers"] == ["conv1", "conv2"]
+        # The layers of the preset, or the perceptual model's own default.
+        assert settings["objective"]["perceptual_layers"][:2] == ["conv1", "conv2"]
         # The perceptual model is in no file of the run.
         checkpoint = str(RunDir(run_dir).checkpoints / "ckpt-60")
         saved = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
@@ -268,7 +269,7 @@ BAD_INPUT = [
     (["--perceptual_layers=conv9"], "conv1"),
     (
         ["--perceptual_layer_weights=1,2,3"],
-        "3 values for 2 --perceptual_layers (conv1, conv2)",
+        "3 values for 4 --perceptual_layers (conv1, conv2,",
     ),
     (["--perceptual_layer_weights=1,x"], "must look like 1,0.5"),
     (["--optimizer=adm"], "Did you mean 'adam'"),

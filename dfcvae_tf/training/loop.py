@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import time
 from typing import Any
 
@@ -74,6 +75,14 @@ def train(config: Config, run: RunDir, override: bool = False) -> dict[str, floa
     _check_directory(run, config, override)
     try:
         return Trainer(config, run, strategy, source, features).run_to_end()
+    except tf.errors.InvalidArgumentError as error:
+        missing = re.search(r"\(No registered '(\w+)'", error.message)
+        if not (config.training.jit_compile and missing):
+            raise
+        raise UserError(
+            f"--jit_compile: XLA of TensorFlow {tf.__version__} has no {missing[1]}, "
+            f"which network {config.model.network!r} needs; leave --jit_compile out"
+        ) from error
     except _LOST_WORKER as error:
         if config.training.distribution != "multi_worker_mirrored":
             raise

@@ -1,5 +1,6 @@
 """Optimizers by name and the learning rate over time."""
 
+import inspect
 import math
 
 import tensorflow as tf
@@ -11,7 +12,6 @@ from dfcvae_tf.errors import UserError, unknown_name
 # learning rate. "ranger" is Lookahead around RectifiedAdam.
 ADDONS_OPTIMIZERS = (
     "adabelief",
-    "cocob",
     "lazyadam",
     "novograd",
     "ranger",
@@ -73,7 +73,10 @@ def build_optimizer(
         ) from error
     if name == "ranger":
         return tfa.optimizers.Lookahead(tfa.optimizers.RectifiedAdam(schedule))
-    classes = {n.lower(): getattr(tfa.optimizers, n) for n in dir(tfa.optimizers)}
+    # Modules of the package have the same names as classes, but for their case.
+    classes = {
+        n.lower(): c for n, c in vars(tfa.optimizers).items() if inspect.isclass(c)
+    }
     return classes[name](learning_rate=schedule)
 
 

@@ -21,6 +21,7 @@ CONFIG = apply_settings(
         "optimizer": "sgd",
         "learning_rate": 0.01,
         "schedule": "constant",
+        "warmup_steps": 0,
         "kl_weight": 0.5,
     },
 )
@@ -128,7 +129,14 @@ def test_clipping_bounds_the_update():
 @pytest.mark.parametrize(
     ("settings", "tolerance"),
     [
-        ({"jit_compile": True}, 1e-5),
+        pytest.param(
+            {"jit_compile": True},
+            1e-5,
+            marks=pytest.mark.skipif(
+                not keras_compat.KERAS_3,
+                reason="XLA of TensorFlow 2.15 has no gradient of resize",
+            ),
+        ),
         ({"precision": "mixed_bfloat16"}, 0.02),
         ({"precision": "mixed_float16", "num_steps": 4}, 5e-3),
     ],

@@ -1,0 +1,121 @@
+"""Measures the bundled pretrained runs on the MNIST test images.
+
+  python -m tools.check_pretrained
+
+Reconstructions are decoded from z_mean. Sharpness is the mean Laplacian variance of the
+reconstructions, relative to that of the originals; "blurred" is the same after a small
+Gaussian blur, which noise and ringing do not survive. The judge is a classifier that had
+no part in training. Uses the bundled test split, so it needs no network.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from absl import flags
+
+from dfcvae_tf.command_line import import_tensorflow, run_program
+
+# One test image of each digit 0 to 9, chosen in Krasser's article (2018).
+SHOWN = [5531, 2553, 1432, 4526, 9960, 6860, 6987, 3720, 5003, 9472]
+RUNS = ("pretrained:mnist_vae", "pretrained:mnist_dfc_vae")
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_list(
+        "runs", list(RUNS), "run directories or pretrained:NAME", flag_values=values
+    )
+    flags.DEFINE_string(
+        "picture",
+        None,
+        "PNG file: ten originals, each run's reconstructions, each run's prior samples",
+        flag_values=values,
+    )
+
+
+def main(values: flags.FlagValues) -> None:
+    import_tensorflow()
+    from dfcvae_tf import images as images_lib
+    from dfcvae_tf.run_dir import atomic_file
+
+    rows: list[np.ndarray] = []
+    for run in values["runs"].value or []:
+        metrics, originals, reconstructions, samples = measure(run)
+        print(run)
+        for name, value in metrics.items():
+            print(f"  {name:<26}{value:10.4f}")
+        rows = [originals[SHOWN], *rows[1:], reconstructions[SHOWN], samples[:20]]
+    if values["picture"].value:
+        # Reconstructions first, then samples: sorting by length keeps their order.
+        grid = images_lib.make_grid(np.concatenate(sorted(rows, key=len)), columns=10)
+        with atomic_file(values["picture"].value) as file:
+            file.write(images_lib.encode_png(grid))
+
+
+def measure(
+    run: str,
+) -> tuple[dict[str, float], np.ndarray, np.ndarray, np.ndarray]:
+    """Returns measurements by name, test images, their reconstructions, prior samples.
+
+    Images are [10000, 28, 28, 1] float32 in [0, 1], samples the first 500 of 10,000.
+    """
+    import tensorflow as tf
+
+    from dfcvae_tf import losses
+    from dfcvae_tf.checkpoints import load_for_inference
+    from dfcvae_tf.config import DataConfig
+    from dfcvae_tf.data.pipeline import eval_batches
+    from dfcvae_tf.data.registry import open_source
+    from dfcvae_tf.perceptual.classifiers import load_classifier
+
+    model = load_for_inference(run)
+    judge = load_classifier("mnist_judge")
+    source = open_source(DataConfig(), seed=0)
+    images, recon, kl, kept = [], [], [], []
+    for batch in eval_batches(source, "test", DataConfig(), (28, 28, 1), 500):
+        x = batch["image"]
+        z_mean, z_log_var = model.encoder(x)
+        x_hat = model.decoder(z_mean)
+        images.append(x.numpy())
+        recon.append(x_hat.numpy())
+        kl.append(losses.kl_nats(z_mean, z_log_var).numpy())
+        same = tf.argmax(judge(x), -1) == tf.argmax(judge(x_hat), -1)
+        kept.append(same.numpy())
+    x, x_hat = np.concatenate(images), np.concatenate(recon)
+    noise = tf.random.stateless_normal([10_000, z_mean.shape[1]], [0, 0])
+    samples = [model.decoder(z).numpy() for z in tf.split(noise, 20)]
+    confidence = [tf.reduce_max(tf.nn.softmax(judge(s)), -1) for s in samples]
+    metrics = {
+        "kl_nats": float(np.concatenate(kl).mean()),
+        "mse": float(np.mean((x - x_hat) ** 2)),
+        "sharpness ratio": _ratio(x, x_hat, lambda image: image),
+        "sharpness ratio, blurred": _ratio(x, x_hat, _blur),
+        "label kept": float(np.concatenate(kept).mean()),
+        "samples judged with > 0.9": float((np.concatenate(confidence) > 0.9).mean()),
+    }
+    return metrics, x, x_hat, samples[0]
+
+
+def _ratio(
+    originals: np.ndarray,
+    reconstructions: np.ndarray,
+    prepare: Callable[[np.ndarray], np.ndarray],
+) -> float:
+    """Mean Laplacian variance of the second, relative to the first."""
+    means = [
+        np.mean([cv2.Laplacian(prepare(image), cv2.CV_32F).var() for image in images])
+        for images in (originals, reconstructions)
+    ]
+    return float(means[1] / means[0])
+
+
+def _blur(image: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), sigmaX=1.0)
+
+
+def run() -> None:
+    run_program(__doc__, define_flags, main)
+
+
+if __name__ == "__main__":
+    run()
