@@ -210,6 +210,20 @@ def test_a_non_finite_loss_names_the_part_and_keeps_the_checkpoint(tmp_path, cap
     assert train_here(*longer) == 0  # and from there it goes on
 
 
+def test_a_stalled_float16_loss_scale_stops_the_run(tmp_path, capsys):
+    arguments = [
+        *SMALL,
+        "--objective=vae",
+        "--precision=mixed_float16",
+        "--pixel_weight=1e8",
+        "--steps=100",
+        f"--run_dir={tmp_path / 'run'}",
+    ]
+    assert train_here(*arguments) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "loss scale fell" in message and "mixed_bfloat16 or float32" in message
+
+
 def test_other_settings_need_override(tmp_path, capsys):
     arguments = [*SMALL, "--objective=vae", f"--run_dir={tmp_path / 'run'}"]
     assert train_here(*arguments, "--steps=20") == 0

@@ -1,6 +1,7 @@
 """Any TensorFlow Datasets set with images as a source."""
 
 import difflib
+import logging
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
     Raises:
       UserError: the set is unknown, has no images, or is not there and cannot be had.
     """
+    logging.getLogger("absl").addFilter(_is_news)
     builder = _prepared_builder(tfds_name, config.data_dir)
     if builder is None:
         if config.offline:
@@ -93,6 +95,11 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
         class_names=class_names,
         dataset=dataset,
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what TensorFlow Datasets says of its own code at every start."""
+    return "`FeatureConnector.dtype` is deprecated" not in record.getMessage()
 
 
 def _prepared_builder(tfds_name: str, data_dir: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -74,7 +75,7 @@ def build_optimizer(
     if name == "ranger":
         return tfa.optimizers.Lookahead(tfa.optimizers.RectifiedAdam(schedule))
     # Modules of the package have the same names as classes, but for their case.
-    classes = {
+    classes: dict[str, Any] = {
         n.lower(): c for n, c in vars(tfa.optimizers).items() if inspect.isclass(c)
     }
     return classes[name](learning_rate=schedule)

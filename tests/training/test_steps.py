@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.config import ObjectiveConfig, apply_settings, preset_config
 from dfcvae_tf.models.vae import build_vae, sample_z
 from dfcvae_tf.objective import Objective
+from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.training import keras_compat, optimizers, steps
 
 SHAPE = (8, 8, 1)
@@ -176,6 +177,31 @@ def test_ema_is_the_running_average_and_what_inference_gets():
     state.copy_inference_weights(target)
     copied = np.concatenate([np.ravel(v.numpy()) for v in target.variables])
     np.testing.assert_allclose(copied, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_training_leaves_the_perceptual_model_as_it_was():
+    features = build_perceptual_model(
+        ObjectiveConfig(
+            perceptual_model="keras:VGG19",
+            perceptual_weights="random",
+            perceptual_layers=("block1_conv1",),
+        ),
+        SHAPE,
+        seed=0,
+    )
+    before = [v.numpy().copy() for v in features.variables]
+    config = apply_settings(
+        CONFIG, {"objective": "dfc_vae", "perceptual_weight": 1e-6}
+    ).objective
+    state, metrics = run(objective=Objective(config, features, features.layers))
+    assert metrics["perceptual_loss"] > 0 and metrics["gradient_norm"] > 0
+    assert before
+    for was, now in zip(before, features.variables, strict=True):
+        np.testing.assert_array_equal(was, now.numpy())
+    trained = {id(v) for group in state.checkpointed().values() for v in group}
+    frozen = keras_compat.tf_variables(features.variables)
+    assert trained.isdisjoint(id(v) for v in frozen)
+    assert not features.model.trainable_variables
 
 
 def test_noise_is_standard_normal_and_a_function_of_seed_and_step():
