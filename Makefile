@@ -5,7 +5,7 @@ PYTHON ?= python3
 ADDONS_PYTHON ?= $(firstword $(foreach v,3.11 3.10,$(shell command -v python$(v))) python3.11)
 BIN := .venv/bin
 ADDONS_BIN := .venv-addons/bin
-RUFF_RULES := I,B,UP,SIM
+RUFF_FLAGS := --target-version=py310 --extend-select=I,B,UP,SIM
 DEMO := runs/demo
 DEMO_FLAGS := --precision=auto
 
@@ -43,13 +43,13 @@ test-addons: .venv-addons/.installed
 	$(ADDONS_BIN)/python -m pytest
 
 lint: install
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check --extend-select $(RUFF_RULES) .
+	$(BIN)/ruff format --target-version=py310 --check .
+	$(BIN)/ruff check $(RUFF_FLAGS) .
 	$(BIN)/mypy
 
 format: install
-	$(BIN)/ruff check --extend-select $(RUFF_RULES) --fix .
-	$(BIN)/ruff format .
+	$(BIN)/ruff check $(RUFF_FLAGS) --fix .
+	$(BIN)/ruff format --target-version=py310 .
 
 bench: install
 	$(BIN)/python -m tools.benchmark train

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.models.blocks import conv
 
 layers = tf.keras.layers
 
@@ -23,10 +24,10 @@ def build(
             "--image_size=28 --color=grey"
         )
     images = tf.keras.Input(image_shape, name="image")
-    x = _conv(32, dtype, "conv1")(images)
-    x = _conv(64, dtype, "conv2", strides=2)(x)
-    x = _conv(64, dtype, "conv3")(x)
-    x = _conv(64, dtype, "conv4")(x)
+    x = conv(32, dtype, "conv1")(images)
+    x = conv(64, dtype, "conv2", strides=2)(x)
+    x = conv(64, dtype, "conv3")(x)
+    x = conv(64, dtype, "conv4")(x)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
     # Biases start at 1, not 0: sums over pixels and features make large gradients, and
     # the first steps would switch most of these few units off for good.
@@ -46,11 +47,3 @@ def build(
     x = layers.Conv2D(1, 3, padding="same", dtype=dtype, name="conv1")(x)
     logits = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
     return encoder, tf.keras.Model(z, logits, name="decoder")
-
-
-def _conv(
-    filters: int, dtype: str, name: str, strides: int = 1
-) -> tf.keras.layers.Layer:
-    return layers.Conv2D(
-        filters, 3, strides, padding="same", activation="relu", dtype=dtype, name=name
-    )

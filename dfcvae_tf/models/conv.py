@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.models.blocks import conv
 
 layers = tf.keras.layers
 
@@ -35,10 +36,10 @@ def build(
     deepest = config.width * unit
 
     images = tf.keras.Input(image_shape, name="image")
-    x = _conv(config.width, dtype, "conv0")(images)
+    x = conv(config.width, dtype, "conv0")(images)
     for level in range(1, config.depth + 1):
-        x = _conv(config.width * 2**level, dtype, f"conv{level}", strides=2)(x)
-    x = _conv(deepest, dtype, f"conv{config.depth + 1}")(x)
+        x = conv(config.width * 2**level, dtype, f"conv{level}", strides=2)(x)
+    x = conv(deepest, dtype, f"conv{config.depth + 1}")(x)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
     x = layers.Dense(8 * config.width, activation="relu", dtype=dtype, name="hidden")(x)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
@@ -53,15 +54,7 @@ def build(
     x = layers.Reshape(small, dtype=dtype, name="reshape")(x)
     for level in reversed(range(config.depth)):
         x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{level}")(x)
-        x = _conv(config.width * 2**level, dtype, f"conv{level}")(x)
+        x = conv(config.width * 2**level, dtype, f"conv{level}")(x)
     x = layers.Conv2D(channels, 3, padding="same", dtype=dtype, name="to_logits")(x)
     logits = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
     return encoder, tf.keras.Model(z, logits, name="decoder")
-
-
-def _conv(
-    filters: int, dtype: str, name: str, strides: int = 1
-) -> tf.keras.layers.Layer:
-    return layers.Conv2D(
-        filters, 3, strides, padding="same", activation="relu", dtype=dtype, name=name
-    )

@@ -2,7 +2,6 @@
 
 import signal
 from types import FrameType
-from typing import Self
 
 
 class StopSignals:
@@ -16,7 +15,7 @@ class StopSignals:
         self.requested = False
         self._previous: dict[int, object] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StopSignals":  # noqa: PYI034 (typing.Self: Python 3.11)
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._handle)

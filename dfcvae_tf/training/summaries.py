@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +63,7 @@ class RunLog:
             settings = json.dumps(config_lib.to_dict(config), indent=2)
             tf.summary.text("settings", f"```\n{settings}\n```")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunLog":  # noqa: PYI034 (typing.Self: Python 3.11)
         return self
 
     def __exit__(self, *exception) -> None:
