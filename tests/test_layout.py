@@ -25,7 +25,7 @@ PROGRAMS = [
     "dfcvae_tf.train",
     "dfcvae_tf.train_classifier",
     "tools.benchmark",
-    "tools.check_pretrained",
+    "tools.pretrained",
     "tools.make_mnist_sample",
 ]
 

@@ -72,7 +72,8 @@ def train(config: Config, run: RunDir, override: bool = False) -> dict[str, floa
                 config.objective, config.image_shape, config.training.seed
             )
         config = _with_layers(config, features)
-    _check_directory(run, config, override)
+    if devices.is_chief(strategy):
+        _check_directory(run, config, override)
     try:
         return Trainer(config, run, strategy, source, features).run_to_end()
     except tf.errors.InvalidArgumentError as error:
@@ -104,7 +105,7 @@ class Trainer:
         source: Source,
         features: FeatureExtractor | None,
     ):
-        """Builds everything, then makes the run directory.
+        """Builds everything; writes nothing.
 
         Args:
           config: resolved settings.
@@ -115,12 +116,10 @@ class Trainer:
         """
         training = config.training
         assert training.steps is not None and config.image_shape is not None
-        self.config, self.run, self.strategy, self.source = (
-            config,
-            run,
-            strategy,
-            source,
-        )
+        self.config = config
+        self.run = run
+        self.strategy = strategy
+        self.source = source
         self.total_steps: int = training.steps
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
@@ -135,7 +134,7 @@ class Trainer:
             )
         # What is evaluated and shipped: float32, outside of the distribution strategy.
         self.inference_vae = build_vae(config.model, self.image_shape, "float32")
-        energies = self._layer_energies(features)
+        self.layer_energies = self._layer_energies(features)
         self.test_batches = pipeline.eval_batches(
             source, "test", config.data, self.image_shape, _EVAL_BATCH
         )
@@ -143,16 +142,11 @@ class Trainer:
             split: next(iter(self._first_images(split, _SHOWN_IMAGES)))
             for split in ("train", "test")
         }
-        # Everything that can be wrong with the settings was tried; only now write.
-        if self.chief:
-            write_config(run, config, source.description)
-            if energies:
-                run_dir_lib.write_json(run.layer_energies, energies)
         self.objective = Objective(
             config.objective,
             features,
             features.layers if features else (),
-            list(energies.values()),
+            list(self.layer_energies.values()),
         )
         self.checkpoints = Checkpoints(
             run.checkpoints, training.keep_checkpoints, self.state.checkpointed()
@@ -180,6 +174,7 @@ class Trainer:
         """Restores, trains, evaluates, and writes the inference weights."""
         training = self.config.training
         step = self._restore()
+        self._write_settings(step)
         batches = iter(self._train_batches(step))
         with StopSignals() as stop, self._open_log(step) as log:
             while step < self.total_steps:
@@ -241,10 +236,24 @@ class Trainer:
 
     def _restore(self) -> int:
         """Goes on from the newest usable checkpoint; returns its step."""
-        step = self.checkpoints.restore_newest() or 0
-        if self.chief:
-            self.checkpoints.remove_after(step)
-        return step
+        return self.checkpoints.restore_newest() or 0
+
+    def _write_settings(self, step: int) -> None:
+        """Makes the run directory, or brings it up to date.
+
+        Not before everything that can be wrong was tried: a checkpoint of another
+        network, say, must not get this one's settings beside it.
+        """
+        if not self.chief:
+            return
+        if step < self.total_steps:
+            # Weights mean a finished run, and those there are were made by fewer steps.
+            with run_dir_lib.disk_errors(self.run.weights):
+                self.run.weights.unlink(missing_ok=True)
+        self.checkpoints.remove_after(step)
+        write_config(self.run, self.config, self.source.description)
+        if self.layer_energies:
+            run_dir_lib.write_json(self.run.layer_energies, self.layer_energies)
 
     def _save(self, step: int) -> None:
         # Variables are mirrored: the chief's copy is everyone's.

@@ -1,6 +1,7 @@
-"""Measures the bundled pretrained runs on the MNIST test images.
+"""Measures the pretrained MNIST runs, and puts a trained run among them.
 
-  python -m tools.check_pretrained
+  python -m tools.pretrained check
+  python -m tools.pretrained bundle --run_dir=runs/dfc --name=mnist_dfc_vae
 
 Reconstructions are decoded from z_mean. Sharpness is the mean Laplacian variance of the
 reconstructions, relative to that of the originals; "blurred" is the same after a small
@@ -9,12 +10,14 @@ no part in training. Uses the bundled test split, so it needs no network.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 from absl import flags
 
 from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.errors import UserError
 
 # One test image of each digit 0 to 9, chosen in Krasser's article (2018).
 SHOWN = [5531, 2553, 1432, 4526, 9960, 6860, 6987, 3720, 5003, 9472]
@@ -23,17 +26,23 @@ RUNS = ("pretrained:mnist_vae", "pretrained:mnist_dfc_vae")
 
 def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
-        "runs", list(RUNS), "run directories or pretrained:NAME", flag_values=values
+        "runs",
+        list(RUNS),
+        "check: run directories or pretrained:NAME",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "picture",
         None,
-        "PNG file: ten originals, each run's reconstructions, each run's prior samples",
+        "check: PNG file of ten originals, each run's reconstructions, each run's prior samples",
         flag_values=values,
     )
+    flags.DEFINE_string("run_dir", None, "bundle: the finished run", flag_values=values)
+    flags.DEFINE_string("name", None, "bundle: its name", flag_values=values)
 
 
-def main(values: flags.FlagValues) -> None:
+def check(values: flags.FlagValues) -> None:
+    """Prints the measurements of each run."""
     import_tensorflow()
     from dfcvae_tf import images as images_lib
     from dfcvae_tf.run_dir import atomic_file
@@ -42,14 +51,61 @@ def main(values: flags.FlagValues) -> None:
     for run in values["runs"].value or []:
         metrics, originals, reconstructions, samples = measure(run)
         print(run)
-        for name, value in metrics.items():
-            print(f"  {name:<26}{value:10.4f}")
+        print(_table(metrics))
         rows = [originals[SHOWN], *rows[1:], reconstructions[SHOWN], samples[:20]]
     if values["picture"].value:
         # Reconstructions first, then samples: sorting by length keeps their order.
         grid = images_lib.make_grid(np.concatenate(sorted(rows, key=len)), columns=10)
         with atomic_file(values["picture"].value) as file:
             file.write(images_lib.encode_png(grid))
+
+
+def bundle(values: flags.FlagValues) -> None:
+    """Copies settings and inference weights of a run, and writes its card."""
+    given: dict[str, Any] = values.flag_values_dict()
+    for name in ("run_dir", "name"):
+        if not given[name]:
+            raise UserError(f"--{name} is missing")
+    import_tensorflow()
+    from dfcvae_tf import run_dir as run_dir_lib
+
+    run = run_dir_lib.resolve(given["run_dir"])
+    metrics, *_ = measure(given["run_dir"])
+    target = run_dir_lib.RunDir(run_dir_lib.PRETRAINED_DIR / given["name"])
+    provenance = run_dir_lib.read_json(run.config)["provenance"]
+    settings = run_dir_lib.read_json(run.config)["settings"]
+    for source, copy in (
+        (run.config, target.config),
+        (run.weights, target.weights),
+        (run.layer_energies, target.layer_energies),
+    ):
+        if source.is_file():
+            with run_dir_lib.atomic_file(copy) as file:
+                file.write(source.read_bytes())
+    versions = ", ".join(f"{k} {v}" for k, v in provenance["versions"].items())
+    card = f"""# pretrained:{given["name"]}
+
+- Network: `{settings["model"]["network"]}`, {settings["model"]["latent_dim"]} latents
+- Data: {provenance["dataset"]}, all training images
+- Length: {settings["training"]["steps"]} steps of {settings["training"]["batch_size"]}
+  images, {settings["training"]["precision"]}, seed {settings["training"]["seed"]}
+- Made with: `{provenance["command"]}`
+- At revision {provenance["git_revision"]}; Python {provenance["python"]}, {versions}
+
+On the 10,000 MNIST test images (`python -m tools.pretrained check` explains and repeats
+this):
+
+```
+{_table(metrics)}
+```
+"""
+    with run_dir_lib.atomic_file(target.path / "card.md") as file:
+        file.write(card.encode())
+    print(f"bundled {given['run_dir']} as pretrained:{given['name']}")
+
+
+def _table(metrics: dict[str, float]) -> str:
+    return "\n".join(f"  {name:<26}{value:10.4f}" for name, value in metrics.items())
 
 
 def measure(
@@ -114,7 +170,7 @@ def _blur(image: np.ndarray) -> np.ndarray:
 
 
 def run() -> None:
-    run_program(__doc__, define_flags, main)
+    run_program(__doc__, define_flags, {"check": check, "bundle": bundle})
 
 
 if __name__ == "__main__":
