@@ -51,7 +51,7 @@ def test_a_setting_overrides_its_preset():
 
 def test_another_objective_brings_its_own_weights():
     plain = apply_settings(preset_config("mnist-dfc-vae"), {"objective": "vae"})
-    assert plain.objective == preset_config("mnist-vae").objective
+    assert plain.objective == preset_config("article-vae").objective
     both = apply_settings(
         preset_config("mnist-vae"), {"objective": "dfc_vae", "pixel_weight": 0.5}
     )
