@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 the user's input was wrong (one line on stderr); 1 anythin
 """
 
 import contextlib
+import gc
 import os
 import sys
 import tempfile
@@ -32,7 +33,20 @@ def run_program(
         TensorFlow itself, so that `--help` does not.
       argv: the command line; that of the process when not given.
     """
-    argv = sys.argv if argv is None else argv
+    code = _run(description, define_flags, main, sys.argv if argv is None else argv)
+    # Only here is an error's traceback gone, and with it what its frames held: TensorFlow
+    # can hang at exit when a dataset iterator outlives the interpreter.
+    gc.collect()
+    sys.exit(code)
+
+
+def _run(
+    description: str | None,
+    define_flags: Callable[[flags.FlagValues], None],
+    main: Main | Mapping[str, Main],
+    argv: list[str],
+) -> int:
+    """Does what `run_program` says and returns the exit code."""
     # Flags of this program only: libraries define theirs on absl's global FLAGS.
     values = flags.FlagValues()
     define_flags(values)
@@ -42,7 +56,7 @@ def run_program(
         rest = _parse(values, argv)
         if values["help"].value:
             print(f"{(description or '').strip()}\n\nFlags:\n{_flags_help(values)}")
-            sys.exit(0)
+            return 0
         if isinstance(main, Mapping):
             if not rest or rest[0] not in main:
                 raise unknown_name("command", rest[0] if rest else "", main)
@@ -52,14 +66,14 @@ def run_program(
         main(values)
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except Stopped as error:
         print(" ".join(str(error).split()), file=sys.stderr)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(1)
-    sys.exit(0)
+        return 1
+    return 0
 
 
 def import_tensorflow() -> None:
