@@ -19,8 +19,6 @@ from absl import flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.errors import UserError
 
-# One test image of each digit 0 to 9, chosen in Krasser's article (2018).
-SHOWN = [5531, 2553, 1432, 4526, 9960, 6860, 6987, 3720, 5003, 9472]
 RUNS = ("pretrained:mnist_vae", "pretrained:mnist_dfc_vae")
 
 
@@ -34,7 +32,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "picture",
         None,
-        "check: PNG file of ten originals, each run's reconstructions, each run's prior samples",
+        "check: PNG file of a digit of each class, each run's reconstructions, each run's prior samples",
         flag_values=values,
     )
     flags.DEFINE_string("run_dir", None, "bundle: the finished run", flag_values=values)
@@ -49,13 +47,14 @@ def check(values: flags.FlagValues) -> None:
 
     rows: list[np.ndarray] = []
     for run in values["runs"].value or []:
-        metrics, originals, reconstructions, samples = measure(run)
+        metrics, digits, samples = measure(run)
         print(run)
         print(_table(metrics))
-        rows = [originals[SHOWN], *rows[1:], reconstructions[SHOWN], samples[:20]]
+        rows = [digits[:10], *rows[1:], digits[10:], samples[:20]]
     if values["picture"].value:
         # Reconstructions first, then samples: sorting by length keeps their order.
         grid = images_lib.make_grid(np.concatenate(sorted(rows, key=len)), columns=10)
+        grid = grid.repeat(2, axis=0).repeat(2, axis=1)
         with atomic_file(values["picture"].value) as file:
             file.write(images_lib.encode_png(grid))
 
@@ -108,12 +107,11 @@ def _table(metrics: dict[str, float]) -> str:
     return "\n".join(f"  {name:<26}{value:10.4f}" for name, value in metrics.items())
 
 
-def measure(
-    run: str,
-) -> tuple[dict[str, float], np.ndarray, np.ndarray, np.ndarray]:
-    """Returns measurements by name, test images, their reconstructions, prior samples.
+def measure(run: str) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """Returns measurements by name, some digits, prior samples.
 
-    Images are [10000, 28, 28, 1] float32 in [0, 1], samples the first 500 of 10,000.
+    The digits are [20, 28, 28, 1]: the first test image of each class, then their
+    reconstructions. Samples are [500, 28, 28, 1]. Both are float32 in [0, 1].
     """
     import tensorflow as tf
 
@@ -127,7 +125,7 @@ def measure(
     model = load_for_inference(run)
     judge = load_classifier("mnist_judge")
     source = open_source(DataConfig(), seed=0)
-    images, recon, kl, kept = [], [], [], []
+    images, recon, kl, kept, labels = [], [], [], [], []
     for batch in eval_batches(source, "test", DataConfig(), (28, 28, 1), 500):
         x = batch["image"]
         z_mean, z_log_var = model.encoder(x)
@@ -137,6 +135,7 @@ def measure(
         kl.append(losses.kl_nats(z_mean, z_log_var).numpy())
         same = tf.argmax(judge(x), -1) == tf.argmax(judge(x_hat), -1)
         kept.append(same.numpy())
+        labels.append(batch["label"].numpy())
     x, x_hat = np.concatenate(images), np.concatenate(recon)
     noise = tf.random.stateless_normal([10_000, z_mean.shape[1]], [0, 0])
     samples = [model.decoder(z).numpy() for z in tf.split(noise, 20)]
@@ -149,7 +148,8 @@ def measure(
         "label kept": float(np.concatenate(kept).mean()),
         "samples judged with > 0.9": float((np.concatenate(confidence) > 0.9).mean()),
     }
-    return metrics, x, x_hat, samples[0]
+    _, first = np.unique(np.concatenate(labels), return_index=True)
+    return metrics, np.concatenate([x[first], x_hat[first]]), samples[0]
 
 
 def _ratio(
