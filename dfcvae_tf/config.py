@@ -363,6 +363,8 @@ def check(config: Config) -> None:
     for name, value in not_negative.items():
         if value < 0:
             raise UserError(f"--{name} must not be negative, got {value}")
+    if training.seed >= 2**32:  # NumPy takes no larger one
+        raise UserError(f"--seed must be below 2**32, got {training.seed}")
     if optimizer.ema_decay >= 1:
         raise UserError(f"--ema_decay must be below 1, got {optimizer.ema_decay}")
     if training.steps is None and training.epochs is None:

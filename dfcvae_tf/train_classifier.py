@@ -65,8 +65,8 @@ def main(values: flags.FlagValues) -> None:
     for name in ("epochs", "batch_size", "learning_rate"):
         if not 0 < given[name] < float("inf"):
             raise UserError(f"--{name} must be greater than 0")
-    if given["seed"] < 0:
-        raise UserError("--seed must not be negative")
+    if not 0 <= given["seed"] < 2**32:
+        raise UserError("--seed must be from 0 to 2**32 - 1")
 
     output = given["output"]
     if not output.endswith((".npz", ".keras")):

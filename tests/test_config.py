@@ -80,6 +80,7 @@ def test_another_perceptual_model_or_layers_leave_the_presets_weights_behind():
         ({"kl_weight": -1.0}, "--kl_weight must not be negative"),
         ({"learning_rate": float("nan")}, "--learning_rate must be a finite number"),
         ({"ema_decay": 1.0}, "--ema_decay must be below 1"),
+        ({"seed": 2**32}, "--seed must be below 2**32"),
         ({"schedule": "cosin"}, "constant, cosine. Did you mean 'cosine'?"),
         ({"steps": 1, "epochs": 1.0}, "both --steps and --epochs"),
         (
