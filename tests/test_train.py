@@ -105,6 +105,7 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
     assert len(metrics_of(run_dir)) == len(lines) + 1  # one more test line
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         assert (
@@ -224,7 +225,7 @@ def test_a_stalled_float16_loss_scale_stops_the_run(tmp_path, capsys):
 
 def test_other_settings_need_override(tmp_path, capsys):
     arguments = [*SMALL, "--objective=vae", f"--run_dir={tmp_path / 'run'}"]
-    assert train_here(*arguments, "--steps=20") == 0
+    assert train_here(*arguments, "--steps=20", "--kl_weight=1") == 0
     before = weights_of(tmp_path / "run")
     assert train_here(*arguments, "--steps=30", "--kl_weight=2") == 2
     shown = capsys.readouterr().err

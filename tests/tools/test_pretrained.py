@@ -4,6 +4,8 @@ import pytest
 
 from tools.pretrained import measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(name="plain", scope="module")
 def _plain():
