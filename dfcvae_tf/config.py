@@ -288,15 +288,15 @@ def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
     """
     settings = dict(settings)
     objective = settings.get("objective")
-    model = settings.get("perceptual_model", config.objective.perceptual_model)
-    if objective is None and model != config.objective.perceptual_model:
-        # Layers and their weights are those of the preset's perceptual model.
-        settings = {"perceptual_layers": (), "perceptual_layer_weights": (), **settings}
-    if "perceptual_layers" in settings:
-        settings = {"perceptual_layer_weights": (), **settings}
     if objective is not None and objective != config.objective.objective:
         base = _PLAIN if objective == "vae" else ObjectiveConfig()
         config = dataclasses.replace(config, objective=base)
+    model = settings.get("perceptual_model", config.objective.perceptual_model)
+    if model != config.objective.perceptual_model:
+        # Layers and their weights are those of the preset's perceptual model.
+        settings = {"perceptual_layers": (), "perceptual_layer_weights": (), **settings}
+    elif "perceptual_layers" in settings:
+        settings = {"perceptual_layer_weights": (), **settings}
     if settings.get("steps") is not None and settings.get("epochs") is not None:
         raise UserError("both --steps and --epochs are given; give one of them")
     if settings.get("steps") is not None:
@@ -376,11 +376,16 @@ def _check_objective(objective: ObjectiveConfig) -> None:
     if objective.objective == "vae":
         if objective.pixel_weight == 0:
             raise UserError("--objective=vae needs a --pixel_weight greater than 0")
-        if objective.perceptual_model is not None:
-            raise UserError(
-                "--perceptual_model is set, but --objective=vae has no perceptual loss; "
-                "choose --objective=dfc_vae (with --pixel_weight for both losses)"
-            )
+        for name in (
+            "perceptual_model",
+            "perceptual_layers",
+            "perceptual_layer_weights",
+        ):
+            if getattr(objective, name):
+                raise UserError(
+                    f"--{name} is set, but --objective=vae has no perceptual loss; "
+                    "choose --objective=dfc_vae (with --pixel_weight for both losses)"
+                )
         return
     if not objective.perceptual_model:
         raise UserError("--objective=dfc_vae needs a --perceptual_model")

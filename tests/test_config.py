@@ -67,6 +67,8 @@ def test_another_perceptual_model_or_layers_leave_the_presets_weights_behind():
     model = apply_settings(preset, {"perceptual_model": "keras:VGG19"})
     assert model.objective.perceptual_layers == ()
     assert model.objective.perceptual_layer_weights == ()
+    named = {"objective": "dfc_vae", "perceptual_model": "keras:VGG19"}
+    assert apply_settings(preset, named) == model
     same = apply_settings(preset, {"perceptual_model": "mnist_classifier"})
     assert same == preset
 
@@ -105,6 +107,8 @@ def test_a_plain_vae_has_no_perceptual_model():
         apply_settings(
             preset_config("mnist-vae"), {"perceptual_model": "mnist_classifier"}
         )
+    with pytest.raises(UserError, match="--perceptual_layers is set"):
+        apply_settings(preset_config("mnist-vae"), {"perceptual_layers": ("conv1",)})
 
 
 def test_unknown_preset_lists_the_known():

@@ -249,6 +249,25 @@ def test_override_cannot_put_other_settings_beside_a_network(tmp_path, capsys):
     load_for_inference(str(tmp_path / "run"))
 
 
+def test_layer_energies_are_measured_once_per_settings(tmp_path):
+    run = RunDir(tmp_path / "run")
+    arguments = [
+        *SMALL,
+        "--objective=dfc_vae",
+        "--perceptual_normalization=energy",
+        "--perceptual_layers=conv1",
+        f"--run_dir={run}",
+    ]
+    assert train_here(*arguments, "--steps=10") == 0
+    measured = read_json(run.layer_energies)
+    assert measured["conv1"] > 0
+    run.layer_energies.write_text('{"conv1": 123.0}')
+    assert train_here(*arguments, "--steps=10") == 0
+    assert read_json(run.layer_energies) == {"conv1": 123.0}
+    assert train_here(*arguments, "--steps=20", "--override") == 0
+    assert read_json(run.layer_energies)["conv1"] == pytest.approx(measured["conv1"])
+
+
 def make_folder(path: Path, count: int, size=(20, 30)) -> Path:
     path.mkdir()
     rng = np.random.default_rng(0)

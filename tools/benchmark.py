@@ -12,6 +12,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -19,6 +20,8 @@ from absl import flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.config import Config, apply_settings, preset_config
 from dfcvae_tf.errors import UserError
+
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -151,8 +154,8 @@ def _facts() -> dict[str, Any]:
     import tensorflow as tf
 
     processor = platform.processor() or platform.machine()
-    with open("/proc/cpuinfo") as file:
-        for line in file:
+    if CPU_INFO.exists():  # Linux; platform says little there
+        for line in CPU_INFO.read_text().splitlines():
             if line.startswith("model name"):
                 processor = line.split(":")[1].strip()
     cores = multiprocessing.cpu_count()

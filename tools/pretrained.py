@@ -32,7 +32,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "picture",
         None,
-        "check: PNG file of a digit of each class, each run's reconstructions, each run's prior samples",
+        "check: PNG file of a digit of each class, each run's reconstructions of them "
+        "and each run's prior samples",
         flag_values=values,
     )
     flags.DEFINE_string("run_dir", None, "bundle: the finished run", flag_values=values)
@@ -68,6 +69,8 @@ def bundle(values: flags.FlagValues) -> None:
     import_tensorflow()
     from dfcvae_tf import run_dir as run_dir_lib
 
+    if not given["name"].isidentifier():
+        raise UserError(f"--name={given['name']} must be a plain name, like mnist_vae")
     run = run_dir_lib.resolve(given["run_dir"])
     metrics, *_ = measure(given["run_dir"])
     target = run_dir_lib.RunDir(run_dir_lib.PRETRAINED_DIR / given["name"])
@@ -112,6 +115,9 @@ def measure(run: str) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
 
     The digits are [20, 28, 28, 1]: the first test image of each class, then their
     reconstructions. Samples are [500, 28, 28, 1]. Both are float32 in [0, 1].
+
+    Raises:
+      UserError: no such run, or not one of digits.
     """
     import tensorflow as tf
 
@@ -123,6 +129,9 @@ def measure(run: str) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
     from dfcvae_tf.perceptual.classifiers import load_classifier
 
     model = load_for_inference(run)
+    if model.config.image_shape != (28, 28, 1):
+        shape = "x".join(map(str, model.config.image_shape or ()))
+        raise UserError(f"{run} makes {shape} images; give runs of 28x28x1 digits")
     judge = load_classifier("mnist_judge")
     source = open_source(DataConfig(), seed=0)
     images, recon, kl, kept, labels = [], [], [], [], []

@@ -251,9 +251,10 @@ class Trainer:
             with run_dir_lib.disk_errors(self.run.weights):
                 self.run.weights.unlink(missing_ok=True)
         self.checkpoints.remove_after(step)
-        write_config(self.run, self.config, self.source.description)
+        # Energies first: with the settings they were measured for beside them, they count.
         if self.layer_energies:
             run_dir_lib.write_json(self.run.layer_energies, self.layer_energies)
+        write_config(self.run, self.config, self.source.description)
 
     def _save(self, step: int) -> None:
         # Variables are mirrored: the chief's copy is everyone's.
@@ -324,10 +325,11 @@ class Trainer:
         """Layer name -> mean feature energy; measured once per run, then read back."""
         if features is None or self.config.objective.perceptual_normalization == "none":
             return {}
-        if self.run.layer_energies.is_file():
-            stored = run_dir_lib.read_json(self.run.layer_energies)
-            if isinstance(stored, dict) and tuple(stored) == features.layers:
-                return stored
+        # Other settings (with --override) may mean another network or other images.
+        if self.run.layer_energies.is_file() and not config_lib.differing_settings(
+            read_config(self.run), self.config
+        ):
+            return run_dir_lib.read_json(self.run.layer_energies)
         batches = self._first_images("train", _ENERGY_IMAGES)
         energies = measure_layer_energies(features, batches)
         return dict(zip(features.layers, energies, strict=True))
