@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -123,12 +125,19 @@ def read_json(path: str | os.PathLike) -> Any:
 def write_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     """Writes named arrays as a compressed .npz, atomically.
 
-    The same arrays give the same bytes: NumPy stamps every entry with 1980-01-01.
+    The same arrays give the same bytes, unlike with `np.savez_compressed`, whose zip
+    headers depend on the Python version.
+
+    Raises:
+      ValueError: an array holds Python objects, which only pickle could write.
+      UserError: the disk is full or not writable.
     """
-    if pickled := [name for name, array in arrays.items() if array.dtype.hasobject]:
-        raise ValueError(f"arrays of Python objects: {', '.join(pickled)}")
-    with atomic_file(path) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.asarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(entry, data.getvalue(), zipfile.ZIP_DEFLATED)
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
