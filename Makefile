@@ -25,12 +25,13 @@ install: .venv/.installed
 	$(ADDONS_BIN)/python -m pip install --quiet --editable '.[dev,addons]'
 	touch $@
 
-# A plain VAE and a DFC-VAE: same seed, data order and number of steps.
+# A plain VAE and a DFC-VAE: same seed, data order and number of steps; then both compared.
 demo: install
 	$(BIN)/python -m dfcvae_tf.train --preset=mnist-vae $(DEMO_FLAGS) --run_dir=$(DEMO)/vae
 	$(BIN)/python -m dfcvae_tf.train --preset=mnist-dfc-vae $(DEMO_FLAGS) --run_dir=$(DEMO)/dfc
+	$(BIN)/python -m dfcvae_tf.evaluate --runs=vae=$(DEMO)/vae,dfc=$(DEMO)/dfc --output_dir=$(DEMO)/report
 	@echo
-	@echo "Trained: $(DEMO)/vae and $(DEMO)/dfc. To see losses and images side by side:"
+	@echo "Look at $(DEMO)/report/report.html; losses and images during training are in"
 	@echo "  $(BIN)/tensorboard --logdir=$(DEMO)"
 
 test: install

@@ -6,13 +6,8 @@ counts, so a crash at any point leaves the previous checkpoints as they were.
 """
 
 import dataclasses
-import importlib.metadata
 import os
-import platform
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +22,7 @@ from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.models.vae import VAE, build_vae
+from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
@@ -56,10 +52,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint, oldest first."""
-        if not self.directory.is_dir():
-            return []
-        matches = (_INDEX.fullmatch(p.name) for p in self.directory.iterdir())
-        return sorted(int(match[1]) for match in matches if match)
+        return saved_steps(self.directory)
 
     def save(self, step: int) -> None:
         """Writes the checkpoint of a step, then removes those that are too old.
@@ -141,6 +134,14 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
 
+def saved_steps(directory: Path) -> list[int]:
+    """Returns the steps that have a checkpoint in a folder, oldest first."""
+    if not directory.is_dir():
+        return []
+    matches = (_INDEX.fullmatch(path.name) for path in directory.iterdir())
+    return sorted(int(match[1]) for match in matches if match)
+
+
 def write_config(run: RunDir, config: Config, dataset: str) -> None:
     """Writes config.json: every setting, and where the run comes from.
 
@@ -149,24 +150,11 @@ def write_config(run: RunDir, config: Config, dataset: str) -> None:
       config: the resolved settings.
       dataset: one line that says what the data is.
     """
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
     run_dir_lib.write_json(
         run.config,
         {
             "settings": config_lib.to_dict(config),
-            "provenance": {
-                "dataset": dataset,
-                "command": _command(),
-                "git_revision": _git_revision(),
-                "python": platform.python_version(),
-                "machine": f"{platform.system()} {platform.machine()}",
-                "versions": versions,
-            },
+            "provenance": {"dataset": dataset, **describe_process(_PACKAGES)},
         },
     )
 
@@ -218,25 +206,29 @@ class InferenceModel:
         return self.vae.decode(tf.convert_to_tensor(z, tf.float32))
 
 
-def load_for_inference(run_dir: str) -> InferenceModel:
-    """Loads the inference weights of a finished run.
+def load_for_inference(run_dir: str, step: int | None = None) -> InferenceModel:
+    """Loads the inference weights of a finished run, or those of one of its checkpoints.
 
     Args:
       run_dir: a run directory, or `pretrained:NAME`.
+      step: of the checkpoint; None for the weights that training ended with.
 
     Raises:
-      UserError: no such run, it is not finished, or a file of it is damaged.
+      UserError: no such run or checkpoint, it is not finished, or a file of it is damaged.
     """
     run = run_dir_lib.resolve(run_dir)
     config = read_config(run)
     if config.image_shape is None:
         raise UserError(f"{run.config} has no image shape; train the run again")
-    if not run.weights.is_file():
+    if step is None and not run.weights.is_file():
         raise UserError(
             f"{run_dir} has no inference weights: training did not finish; run the "
             "same training command again to finish it"
         )
     vae = build_vae(config.model, config.image_shape, "float32")
+    if step is not None:
+        _set_checkpoint_weights(run, config, vae, step)
+        return InferenceModel(config, run, vae)
     arrays = run_dir_lib.read_arrays(run.weights)
     for network, prefix in ((vae.encoder, "encoder/"), (vae.decoder, "decoder/")):
         own = {k: v for k, v in arrays.items() if k.startswith(prefix)}
@@ -244,24 +236,22 @@ def load_for_inference(run_dir: str) -> InferenceModel:
     return InferenceModel(config, run, vae)
 
 
-def _command() -> str:
-    """The command line, as it can be typed anywhere the package is installed."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = f"python -m {spec.name}" if spec else Path(sys.argv[0]).name
-    return shlex.join([*shlex.split(program), *sys.argv[1:]])
-
-
-def _git_revision() -> str | None:
-    """The revision of the checkout this file is in, None outside of one."""
+def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) -> None:
+    """Gives networks the weights that a checkpoint would be evaluated with."""
+    steps = saved_steps(run.checkpoints)
+    if step not in steps:
+        has = f"has those of steps {', '.join(map(str, steps))}" if steps else "has none"
+        raise UserError(f"{run} has no checkpoint of step {step}; it {has}")
+    averaged = "ema" if config.optimizer.ema_decay > 0 else "network"
     try:
-        result = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return result.stdout.strip() or None
+        checkpoint = tf.train.load_checkpoint(str(run.checkpoints / f"ckpt-{step}"))
+        for index, variable in enumerate(vae.variables):
+            name = f"{averaged}/{index}/.ATTRIBUTES/VARIABLE_VALUE"
+            variable.assign(checkpoint.get_tensor(name))
+    # TensorFlow raises a dozen kinds of errors for damaged files.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"the checkpoint of step {step} in {run.checkpoints} is damaged or not of "
+            f"this network ({reason}); those of steps {', '.join(map(str, steps))} exist"
+        ) from error

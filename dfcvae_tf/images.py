@@ -4,16 +4,24 @@ Everywhere else an image is float32 in [0, 1], NHWC, RGB order when it has 3 cha
 """
 
 import os
+import typing
+
+# It has lines of its own about a damaged file, and reads this when it is first loaded.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
 
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
 
-def to_float(images: tf.Tensor) -> tf.Tensor:
+
+def to_float(images: "tf.Tensor") -> "tf.Tensor":
     """uint8 in [0, 255] -> float32 in [0, 1], any shape."""
+    import tensorflow as tf  # here: all else is needed without it too
+
     return tf.cast(images, tf.float32) / 255.0
 
 

@@ -95,21 +95,7 @@ class Objective:
             pixel = self._pixel_term(images, recon_logits)
             terms["pixel_loss"] = config.pixel_weight * pixel
         if self.features is not None:
-            perceptual = tf.zeros_like(z_mean[:, 0], dtype=tf.float32)
-            # The target needs no gradient; only the reconstruction's features do.
-            targets = [tf.stop_gradient(f) for f in self.features(images)]
-            outputs = self.features(tf.sigmoid(recon_logits))
-            for layer, weight, target, output in zip(
-                self.layers, self.layer_weights, targets, outputs, strict=True
-            ):
-                distance = _reduce(
-                    losses.squared_error(target, output),
-                    config.perceptual_reduction,
-                    target,
-                )
-                terms[f"distance/{layer}"] = distance
-                perceptual += weight * distance
-            terms["perceptual_loss"] = config.perceptual_weight * perceptual
+            terms |= self.perceptual_terms(images, tf.sigmoid(recon_logits))
         kl_per_dimension = losses.kl_nats_per_dimension(z_mean, z_log_var)
         terms["kl_nats_per_dimension"] = kl_per_dimension
         terms["kl_nats"] = tf.reduce_sum(kl_per_dimension, axis=-1)
@@ -119,6 +105,38 @@ class Objective:
         penalised = tf.reduce_sum(tf.maximum(kl_per_dimension, free_nats), axis=-1)
         terms["kl_loss"] = self.kl_weight(step) * penalised
         terms["loss"] = tf.add_n([terms[part] for part in self.parts])
+        return terms
+
+    def perceptual_terms(
+        self, images: tf.Tensor, others: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Compares images by the features of the perceptual model (there must be one).
+
+        Args:
+          images: [N, H, W, C] float32 in [0, 1]; no gradient flows to them.
+          others: the same; their gradient is that of "perceptual_loss".
+
+        Returns:
+          "distance/LAYER" (reduced, before any weight) and the weighted
+          "perceptual_loss"; [N] float32 each.
+        """
+        config = self.config
+        assert self.features is not None
+        terms: dict[str, tf.Tensor] = {}
+        total = tf.constant(0.0)
+        targets = [tf.stop_gradient(f) for f in self.features(images)]
+        outputs = self.features(others)
+        for layer, weight, target, output in zip(
+            self.layers, self.layer_weights, targets, outputs, strict=True
+        ):
+            distance = _reduce(
+                losses.squared_error(target, output),
+                config.perceptual_reduction,
+                target,
+            )
+            terms[f"distance/{layer}"] = distance
+            total += weight * distance
+        terms["perceptual_loss"] = config.perceptual_weight * total
         return terms
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:

@@ -73,6 +73,17 @@ def disk_errors(path: str | os.PathLike) -> Iterator[None]:
         ) from error
 
 
+def check_writable(folder: str | os.PathLike) -> None:
+    """Makes a folder if need be, and a file in it: now, not after hours of work.
+
+    Raises:
+      UserError: the folder cannot be made or written to, or the disk is full.
+    """
+    with disk_errors(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=str(folder)).close()
+
+
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Opens a temporary file that takes the name `path` when the block ends without error.

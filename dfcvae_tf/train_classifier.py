@@ -7,7 +7,6 @@ NAME.npz holds the weights as named arrays, the form of the classifiers that shi
 the package. A card NAME.md beside it says how it was made and how good it is.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from absl import flags
 
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import disk_errors
+from dfcvae_tf.run_dir import check_writable
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -71,10 +70,7 @@ def main(values: flags.FlagValues) -> None:
     output = given["output"]
     if not output.endswith((".npz", ".keras")):
         raise UserError(f"--output must end in .npz or .keras, got {output!r}")
-    with disk_errors(output):  # now, not after the training
-        folder = Path(output).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+    check_writable(Path(output).parent)
 
     # TensorFlow only from here on: --help and wrong flags answer at once.
     from dfcvae_tf.config import DataConfig

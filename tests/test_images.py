@@ -44,9 +44,15 @@ def test_png_round_trip_keeps_colour_order(tmp_path, channels):
 
 
 def test_unreadable_images_are_named(tmp_path):
+    image = images_lib.encode_png(np.zeros((40, 40, 3)))
     path = tmp_path / "not.png"
-    path.write_text("text")
-    with pytest.raises(UserError, match="not.png is not a readable image"):
-        images_lib.read_image(path, 1)
-    with pytest.raises(UserError, match="No such file"):
-        images_lib.read_image(tmp_path / "absent.png", 1)
+    for content in (b"", b"text", image[:60]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="not.png is not a readable image"):
+            images_lib.read_image(path, 1)
+    for path, message in (
+        (tmp_path / "absent.png", "No such file"),
+        (tmp_path, "Is a directory"),
+    ):
+        with pytest.raises(UserError, match=f"cannot read image .*{message}"):
+            images_lib.read_image(path, 1)

@@ -1,0 +1,107 @@
+"""The images a trained run is tried on: which dataset, single images of it, image files."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf import images as images_lib
+from dfcvae_tf.config import Config, DataConfig
+from dfcvae_tf.data import cache
+from dfcvae_tf.data.prepare import prepare_image
+from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.errors import UserError
+
+# Their test split is in the bundled sample, complete and in the same order.
+IN_MNIST_SAMPLE = ("mnist", "tfds:mnist")
+
+
+def evaluation_data(
+    config: Config, dataset: str | None, data_dir: str | None, offline: bool
+) -> DataConfig:
+    """Returns where a run's test images come from.
+
+    How they are prepared (crop, colour, size) stays as the run has it.
+
+    Args:
+      config: the run's settings.
+      dataset: as given to `--dataset`; when None the run's own, except that MNIST is
+        taken from the bundled sample, which needs no download.
+      data_dir: as given to `--data_dir`; when None that of the run, if the dataset is
+        the run's own too.
+      offline: as given to `--offline`.
+    """
+    own = config.data
+    if dataset is None:
+        data_dir = data_dir or own.data_dir
+        dataset = "mnist_sample" if own.dataset in IN_MNIST_SAMPLE else own.dataset
+    return dataclasses.replace(own, dataset=dataset, data_dir=data_dir, offline=offline)
+
+
+def test_images(
+    config: Config, data: DataConfig, indices: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Reads some images of the test split.
+
+    Args:
+      config: the run's settings; its image shape [H, W, C] and seed are used.
+      data: where the images are, see `evaluation_data`.
+      indices: K places in the test split, at least one, in any order.
+
+    Returns:
+      Images [K, H, W, C] float32 in [0, 1] in the order of `indices`, and their labels
+      [K] int64, None where the dataset has none.
+
+    Raises:
+      UserError: an index is out of range, or the data cannot be had.
+    """
+    assert config.image_shape is not None
+    image_shape = config.image_shape
+    source = open_source(data, config.training.seed)
+    count = source.num_examples["test"]
+    for index in indices:
+        if not 0 <= index < count:
+            raise UserError(
+                f"there is no test image {index}; those of {source.name} are 0 to "
+                f"{count - 1}"
+            )
+    wanted, places = np.unique(np.asarray(indices, np.int64), return_inverse=True)
+    # Nothing behind the last one is read, and nothing but these is prepared.
+    chosen = (
+        source.dataset("test")
+        .take(int(wanted[-1]) + 1)
+        .enumerate()
+        .filter(lambda index, _: tf.reduce_any(index == wanted))
+        .map(
+            lambda _, example: {
+                **example,
+                "image": prepare_image(example["image"], image_shape, data.crop),
+            }
+        )
+    )
+    what = f"the test split of {source.name}"
+    stored = cache.load(chosen, len(wanted), image_shape, "memory", what)
+    found = {name: values.numpy()[places] for name, values in stored.items()}
+    return images_lib.to_float(found["image"]).numpy(), found.get("label")
+
+
+def image_from_file(config: Config, path: str | os.PathLike) -> np.ndarray:
+    """Reads an image file and prepares it as training prepares its images.
+
+    Args:
+      config: the run's settings; its image shape [H, W, C] and crop are used.
+      path: the file.
+
+    Returns:
+      [H, W, C] float32 in [0, 1].
+
+    Raises:
+      UserError: the file is missing or no image.
+    """
+    assert config.image_shape is not None
+    # In colour, whatever the run has: training resizes first, then turns grey.
+    pixels = images_lib.to_uint8(images_lib.read_image(path, channels=3))
+    prepared = prepare_image(tf.constant(pixels), config.image_shape, config.data.crop)
+    return images_lib.to_float(prepared).numpy()

@@ -1,0 +1,195 @@
+"""Evaluates trained runs on a test split: sharpness, fidelity, latent space, robustness.
+
+  python -m dfcvae_tf.evaluate --runs=vae=runs/vae,dfc=runs/dfc
+  python -m dfcvae_tf.evaluate --runs=vae=pretrained:mnist_vae,dfc=pretrained:mnist_dfc_vae
+
+Writes report.html (one file, opens anywhere), report.json, figures/ and projector/ (for
+`tensorboard --logdir=…/projector`) to the output folder, and a table to the terminal.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, check_writable
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the program's flags."""
+    flags.DEFINE_list(
+        "runs",
+        None,
+        "NAME=DIR,NAME=DIR: finished runs and what to call them; DIR may be "
+        "pretrained:mnist_vae or pretrained:mnist_dfc_vae",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output_dir",
+        None,
+        "folder of the report (default: DIR/reports for one run, else reports/NAME-NAME)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "whose test split is used, as in training (default: that of the first run; for "
+        "mnist the bundled mnist_sample, whose test split is the same)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "folder of prepared TensorFlow Datasets (that of the first run when not given)",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "offline",
+        False,
+        "never touch the network: read only what is already prepared",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "num_images", 10_000, "test images used, from the first", flag_values=values
+    )
+    flags.DEFINE_list(
+        "indices",
+        [],
+        "test images to show (default: on MNIST those of the article, else one of each "
+        "class)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "groups",
+        "",
+        "classes to compare as groups, such as 'round=0,6,8;straight=1,7' (default: on "
+        "digits class 1 and all others)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "judge",
+        None,
+        "network whose features and labels judge the images: mnist_judge | keras:NAME | "
+        "file:PATH.keras or .h5 | none (default: mnist_judge on 28x28 digits, else none)",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "judge_layers",
+        [],
+        "the judge's layer of features and, after it, one of class scores if it has one",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "judge_weights",
+        "imagenet",
+        "weights of a keras:NAME judge: imagenet | random | path of an .h5 file",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "importance_samples",
+        50,
+        "draws per image for the importance-weighted NLL, which is computed for the "
+        "first 1000 images",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "temperature",
+        1.0,
+        "standard deviation of the latents of samples",
+        flag_values=values,
+    )
+    flags.DEFINE_integer("seed", 0, "seed of everything drawn", flag_values=values)
+
+
+def main(values: flags.FlagValues) -> None:
+    """Evaluates, writes the report, prints a table."""
+    given: dict[str, Any] = values.flag_values_dict()
+    runs = _parse_runs(given["runs"])
+    for name in ("num_images", "importance_samples"):
+        if given[name] < 1:
+            raise UserError(f"--{name} must be at least 1, got {given[name]}")
+    if not 0 <= given["temperature"] < float("inf"):
+        raise UserError("--temperature must be a number from 0 up")
+    if not 0 <= given["seed"] < 2**32:
+        raise UserError("--seed must be from 0 to 2**32 - 1")
+    indices = _parse_indices(given["indices"])
+
+    import_tensorflow()
+    from dfcvae_tf.data.test_data import evaluation_data
+    from dfcvae_tf.evaluation import evaluator, report
+    from dfcvae_tf.evaluation.dataset import load_test_data
+    from dfcvae_tf.evaluation.selection import parse_groups
+
+    settings = evaluator.Settings(
+        indices=indices,
+        groups=parse_groups(given["groups"]),
+        judge=given["judge"],
+        judge_layers=tuple(given["judge_layers"]),
+        judge_weights=given["judge_weights"],
+        importance_samples=given["importance_samples"],
+        temperature=given["temperature"],
+        seed=given["seed"],
+    )
+    output_dir = _output_dir(given["output_dir"], runs)
+    start = time.monotonic()
+
+    def progress(text: str) -> None:
+        print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
+
+    models = evaluator.load_runs(runs)
+    config = next(iter(models.values())).config
+    where = evaluation_data(
+        config, given["dataset"], given["data_dir"], given["offline"]
+    )
+    data = load_test_data(config, where, given["num_images"])
+    check_writable(output_dir)
+    evaluation = evaluator.evaluate(models, data, settings, progress)
+    progress("writing the report")
+    page = report.write_report(output_dir, evaluation)
+    print(f"\n{report.terminal_table(evaluation.results)}\n\nreport: {page}")
+
+
+def _parse_runs(texts: list[str] | None) -> dict[str, str]:
+    """Reads --runs: name -> run directory."""
+    runs: dict[str, str] = {}
+    for text in texts or []:
+        name, separator, path = text.partition("=")
+        if not (separator and name and path):
+            raise UserError(
+                f"--runs has {text!r}; each must be NAME=DIR, like vae=runs/vae"
+            )
+        if name in runs or name == "originals":
+            raise UserError(
+                f"--runs cannot call a run {name!r} here; choose another name"
+            )
+        runs[name] = path
+    if not runs:
+        raise UserError("--runs is missing: --runs=NAME=DIR,NAME=DIR")
+    return runs
+
+
+def _parse_indices(texts: list[str]) -> tuple[int, ...]:
+    if not all(text.isdecimal() for text in texts):
+        raise UserError(f"--indices={','.join(texts)} must be numbers from 0: 3,14,15")
+    return tuple(int(text) for text in texts)
+
+
+def _output_dir(given: str | None, runs: dict[str, str]) -> Path:
+    if given:
+        return Path(given)
+    paths = list(runs.values())
+    if len(paths) == 1 and not paths[0].startswith(PRETRAINED_PREFIX):
+        return RunDir(paths[0]).reports
+    return Path("reports") / "-".join(runs)
+
+
+def run() -> None:
+    """The program."""
+    run_program(__doc__, define_flags, main)
+
+
+if __name__ == "__main__":
+    run()

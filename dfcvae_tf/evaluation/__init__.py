@@ -1,0 +1,1 @@
+"""Evaluation: statistics on plain arrays, the model side, and the report."""

@@ -1,0 +1,86 @@
+"""The images that runs are evaluated on, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dfcvae_tf.config import Config, DataConfig
+from dfcvae_tf.data.pipeline import eval_batches
+from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.evaluation.inference import BATCH_SIZE
+
+# Names of sources that have MNIST's test split.
+MNIST = ("mnist_sample", "mnist", "tfds:mnist")
+
+
+@dataclass(frozen=True)
+class TestData:
+    """Images of a test split.
+
+    Attributes:
+      images: [N, H, W, C] float32 in [0, 1].
+      labels: [N] int64, or None.
+      class_names: in label order; empty without labels.
+      name, description: of the source.
+      total: size of the whole test split.
+    """
+
+    __test__ = False  # pytest: not a test, whatever its name
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    name: str
+    description: str
+    total: int
+
+    @property
+    def is_mnist(self) -> bool:
+        """Whether this is the whole test split of MNIST."""
+        return self.name in MNIST and len(self.images) == 10_000
+
+    @property
+    def of_class(self) -> dict[str, np.ndarray]:
+        """Class name -> bool [N]; empty without labels."""
+        if self.labels is None:
+            return {}
+        return {
+            name: self.labels == label for label, name in enumerate(self.class_names)
+        }
+
+
+def load_test_data(config: Config, data: DataConfig, num_images: int) -> TestData:
+    """Reads the first images of the test split, prepared as a run's training did.
+
+    Args:
+      config: the run's settings; its image shape and seed are used.
+      data: where the images are.
+      num_images: how many at most.
+
+    Raises:
+      UserError: the data cannot be had or does not fit the run.
+    """
+    assert config.image_shape is not None
+    source = open_source(data, config.training.seed)
+    channels, expected = source.image_shape[2], config.image_shape[2]
+    if data.color == "source" and channels != expected:
+        raise UserError(
+            f"{source.name} has images of {channels} channels, the runs make {expected}; "
+            "choose another --dataset"
+        )
+    batches = eval_batches(source, "test", data, config.image_shape, BATCH_SIZE)
+    images: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    for batch in batches.take(-(-num_images // BATCH_SIZE)):
+        images.append(batch["image"].numpy())
+        if "label" in batch:
+            labels.append(batch["label"].numpy())
+    return TestData(
+        images=np.concatenate(images)[:num_images],
+        labels=np.concatenate(labels)[:num_images] if labels else None,
+        class_names=source.class_names if labels else (),
+        name=source.name,
+        description=source.description,
+        total=source.num_examples["test"],
+    )

@@ -1,0 +1,56 @@
+"""What a reader must be told before believing a comparison."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.evaluation.dataset import MNIST, TestData
+from dfcvae_tf.evaluation.judge import Judge
+from dfcvae_tf.run_dir import read_json
+
+_SMALL_GROUP = 30
+
+
+def data_notes(models: Mapping[str, InferenceModel], data: TestData) -> list[str]:
+    """What a reader must know before comparing these runs."""
+    notes = []
+    if len(data.images) < data.total:
+        notes.append(
+            f"Only the first {len(data.images)} of {data.total} test images were used."
+        )
+    trained = {
+        name: read_json(model.run.config)["provenance"]["dataset"]
+        for name, model in models.items()
+    }
+    for name, model in models.items():
+        own = model.config.data.dataset
+        if own != data.name and not {own, data.name} <= set(MNIST):
+            notes.append(
+                f"{name} was trained on other data ({trained[name]}) than it is "
+                f"evaluated on ({data.description})."
+            )
+    if len(set(trained.values())) > 1:
+        listed = "; ".join(f"{name}: {what}" for name, what in trained.items())
+        notes.append(f"The runs were trained on different data ({listed}).")
+    return notes
+
+
+def group_notes(groups: Mapping[str, np.ndarray], judge: Judge | None) -> list[str]:
+    """What cannot be said of these groups (name -> bool [N]), or not with certainty."""
+    notes = []
+    if judge is None:
+        notes.append(
+            "No classifier judged these images: label agreement, Fréchet and kernel "
+            "distances are left out. Choose one with --judge."
+        )
+    small = [name for name, mask in groups.items() if 0 < mask.sum() < _SMALL_GROUP]
+    if small:
+        notes.append(
+            f"Fewer than {_SMALL_GROUP} images in {', '.join(small)}: read the tests of "
+            "so few as hints."
+        )
+    empty = [name for name, mask in groups.items() if not mask.any()]
+    if empty:
+        notes.append(f"None of the images is of {', '.join(empty)}.")
+    return notes

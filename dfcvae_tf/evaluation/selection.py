@@ -1,0 +1,156 @@
+"""Which images are shown, and which groups of classes are compared."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dfcvae_tf.errors import UserError, unknown_name
+from dfcvae_tf.evaluation.judge import DIGITS
+
+NUM_SHOWN = 10
+ALL = "all"
+
+# The test images that Krasser's article shows, one of each class 0 to 9. It names them by
+# their place in the original files of MNIST; TensorFlow Datasets, and the bundled sample
+# with it, has the same images in another order.
+# {place in t10k-images-idx3-ubyte: place in TensorFlow Datasets}
+ARTICLE_INDICES = {
+    5531: 1984,
+    2553: 2971,
+    1432: 5839,
+    4526: 115,
+    9960: 5722,
+    6860: 8461,
+    6987: 8190,
+    3720: 5051,
+    5003: 6819,
+    9472: 9117,
+}
+ARTICLE_PATHS = (("1", "5"), ("1", "3"), ("3", "7"))
+
+
+def choose_indices(
+    wanted: Sequence[int],
+    count: int,
+    labels: np.ndarray | None,
+    is_mnist: bool,
+    seed: int,
+) -> list[int]:
+    """Returns the places, in the test split, of the images to show.
+
+    Args:
+      wanted: what the user asked for; () chooses the article's images on the whole test
+        split of MNIST, else one of each of the first ten classes, else any ten.
+      count: number of images, N.
+      labels: [N] int, or None.
+      is_mnist: whether the images are the whole test split of MNIST.
+      seed: of the choice.
+
+    Raises:
+      UserError: an index is out of range.
+    """
+    for index in wanted:
+        if not 0 <= index < count:
+            raise UserError(f"--indices has {index}; there are images 0 to {count - 1}")
+    if wanted:
+        return list(wanted)
+    if is_mnist:
+        return list(ARTICLE_INDICES.values())
+    rng = np.random.default_rng(seed)
+    if labels is None:
+        return sorted(rng.choice(count, min(NUM_SHOWN, count), replace=False).tolist())
+    classes = np.unique(labels)[:NUM_SHOWN]
+    return [int(rng.choice(np.flatnonzero(labels == c))) for c in classes]
+
+
+def choose_paths(
+    indices: Sequence[int], labels: np.ndarray | None, class_names: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Returns up to three (start, end), places in the test split, to interpolate between.
+
+    The article's pairs of digits where the shown images have these, else the first six
+    of the shown images in pairs.
+    """
+    if labels is not None and tuple(class_names) == DIGITS:
+        of_class = {class_names[labels[i]]: i for i in reversed(indices)}
+        if all(a in of_class and b in of_class for a, b in ARTICLE_PATHS):
+            return [(of_class[a], of_class[b]) for a, b in ARTICLE_PATHS]
+    return list(zip(indices[0:6:2], indices[1:6:2], strict=False))
+
+
+def class_groups(
+    wanted: Mapping[str, Sequence[str]],
+    labels: np.ndarray | None,
+    class_names: Sequence[str],
+    count: int,
+) -> dict[str, np.ndarray]:
+    """Returns name -> bool [N]: "all", the groups asked for, then each class.
+
+    Args:
+      wanted: group name -> class names; {} for the article's two groups on digits
+        (strokes of class 1 are blurred least), else none.
+      labels: [N] int, or None.
+      class_names: in label order.
+      count: number of images, N.
+
+    Raises:
+      UserError: a class is unknown or has no image, or there are no labels.
+    """
+    groups = {ALL: np.ones(count, bool)}
+    if labels is None:
+        if wanted:
+            raise UserError("--groups needs a dataset with labels")
+        return groups
+    of_class = {name: labels == label for label, name in enumerate(class_names)}
+    if not wanted and tuple(class_names) == DIGITS and of_class["1"].any():
+        groups["class ≠ 1"] = ~of_class["1"]
+    for name, members in wanted.items():
+        if name in groups or name in map(_class_title, class_names):
+            raise UserError(f"--groups cannot use {name!r}, which is there already")
+        for member in members:
+            if member not in of_class:
+                raise unknown_name("class", member, class_names)
+            if not of_class[member].any():
+                raise UserError(
+                    f"class {member!r} of group {name!r} has none of the {count} images; "
+                    "leave it out of --groups or evaluate more images"
+                )
+        groups[name] = np.any([of_class[member] for member in members], axis=0)
+    return groups | {_class_title(name): mask for name, mask in of_class.items()}
+
+
+def asked_for(
+    groups: Mapping[str, np.ndarray], class_names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Returns the groups to show side by side: those asked for, else "all".
+
+    On digits, class 1 stands beside all others.
+    """
+    classes = [_class_title(name) for name in class_names]
+    chosen = {n: mask for n, mask in groups.items() if n != ALL and n not in classes}
+    if "class ≠ 1" in chosen:
+        chosen["class 1"] = groups["class 1"]
+    return chosen or {ALL: groups[ALL]}
+
+
+def parse_groups(text: str) -> dict[str, list[str]]:
+    """Reads --groups: "NAME=class,class;NAME=class".
+
+    Raises:
+      UserError: it does not have this form.
+    """
+    groups: dict[str, list[str]] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, separator, members = part.rpartition("=")
+        names = [member.strip() for member in members.split(",") if member.strip()]
+        if not (separator and name.strip() and names) or name.strip() in groups:
+            raise UserError(
+                f"--groups={text!r} must look like 'round=0,6,8;straight=1,7', every "
+                "name once"
+            )
+        groups[name.strip()] = names
+    return groups
+
+
+def _class_title(name: str) -> str:
+    return f"class {name}"

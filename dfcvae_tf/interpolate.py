@@ -1,0 +1,139 @@
+"""Shows the way from one image to another through the latent space of a trained run.
+
+    python -m dfcvae_tf.interpolate --run_dir=pretrained:mnist_dfc_vae \\
+        --start=2971 --end=8461 --output=way.gif
+
+Encodes both images (z_mean), goes from one latent to the other in equal steps, and
+decodes each. Digits alone are an index into the test split of the dataset; anything
+else is an image file, which is cropped and resized as in training.
+"""
+
+import re
+from typing import Any
+
+from absl import flags
+
+from dfcvae_tf import image_files
+from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.images import read_image
+from dfcvae_tf.run_dir import resolve
+
+MAX_COLUMNS = 11
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the program's flags."""
+    flags.DEFINE_string(
+        "run_dir", None, "a run directory, or pretrained:NAME", flag_values=values
+    )
+    flags.DEFINE_string(
+        "start", None, "first image: a test index or an image file", flag_values=values
+    )
+    flags.DEFINE_string(
+        "end", None, "last image: a test index or an image file", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "steps",
+        10,
+        "steps from start to end; there is one image more than steps (default: 10)",
+        lower_bound=1,
+        upper_bound=image_files.MAX_IMAGES - 1,
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "path",
+        "linear",
+        ["linear", "spherical"],
+        "on the straight line between both latents, or on an arc around the origin "
+        "(default: linear)",
+        flag_values=values,
+    )
+    flags.DEFINE_string("output", None, image_files.OUTPUT_HELP, flag_values=values)
+    flags.DEFINE_integer(
+        "scale",
+        None,
+        image_files.SCALE_HELP,
+        lower_bound=1,
+        upper_bound=image_files.MAX_SCALE,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "where indices point: mnist_sample (bundled) | mnist | tfds:NAME | folder:PATH "
+        "| synthetic (default: the run's own; for mnist the bundled mnist_sample, "
+        "whose test split is the same complete official one)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "folder of prepared TensorFlow Datasets (default: as in training for the run's "
+        "own dataset, else theirs)",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "offline",
+        False,
+        "never touch the network: read only what is already prepared",
+        flag_values=values,
+    )
+
+
+def main(values: flags.FlagValues) -> None:
+    """Encodes, interpolates, decodes and writes."""
+    given: dict[str, Any] = values.flag_values_dict()
+    for name in ("run_dir", "start", "end", "output"):
+        if not given[name]:
+            raise UserError(f"--{name} is missing")
+    ends = [_index_or_file(given[name]) for name in ("start", "end")]
+    for end in ends:
+        if isinstance(end, str):
+            read_image(end, channels=3)  # or says why not, before any work
+    resolve(given["run_dir"])
+    image_files.check_output(given["output"])
+
+    import_tensorflow()
+    import numpy as np
+
+    from dfcvae_tf.checkpoints import load_for_inference
+    from dfcvae_tf.data import test_data
+    from dfcvae_tf.evaluation import inference, latent
+
+    model = load_for_inference(given["run_dir"])
+    data = test_data.evaluation_data(
+        model.config, given["dataset"], given["data_dir"], given["offline"]
+    )
+    indices = [end for end in ends if isinstance(end, int)]
+    found = iter(
+        test_data.test_images(model.config, data, indices)[0] if indices else ()
+    )
+    images = [
+        next(found)
+        if isinstance(end, int)
+        else test_data.image_from_file(model.config, end)
+        for end in ends
+    ]
+    z_start, z_end = model.encoder(np.stack(images))[0].numpy()
+    z = latent.interpolate(z_start, z_end, given["steps"], given["path"])
+    decoded = inference.decode(model, z)
+    columns = min(len(decoded), MAX_COLUMNS)
+    image_files.write_images(given["output"], decoded, columns, given["scale"])
+    print(
+        f"wrote {given['output']}: {len(decoded)} images from {given['start']} to "
+        f"{given['end']}"
+    )
+
+
+def _index_or_file(value: str) -> int | str:
+    return int(value) if re.fullmatch(r"[0-9]+", value) else value
+
+
+def run() -> None:
+    """The program."""
+    run_program(__doc__, define_flags, main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,84 @@
+"""Draws images from the prior of a trained run.
+
+    python -m dfcvae_tf.sample --run_dir=pretrained:mnist_dfc_vae --output=samples.png
+
+Decodes latents from a standard normal distribution. The same seed gives the same images.
+"""
+
+import math
+from typing import Any
+
+from absl import flags
+
+from dfcvae_tf import image_files
+from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.run_dir import resolve
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the program's flags."""
+    flags.DEFINE_string(
+        "run_dir", None, "a run directory, or pretrained:NAME", flag_values=values
+    )
+    flags.DEFINE_string("output", None, image_files.OUTPUT_HELP, flag_values=values)
+    flags.DEFINE_integer(
+        "count",
+        64,
+        "number of images (default: 64)",
+        lower_bound=1,
+        upper_bound=image_files.MAX_IMAGES,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "temperature",
+        1.0,
+        "standard deviation of the latents: below 1 more typical images, 0 the same "
+        "image every time (default: 1)",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "seed", 0, "seed of the latents (default: 0)", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "scale",
+        None,
+        image_files.SCALE_HELP,
+        lower_bound=1,
+        upper_bound=image_files.MAX_SCALE,
+        flag_values=values,
+    )
+
+
+def main(values: flags.FlagValues) -> None:
+    """Draws the images and writes them."""
+    given: dict[str, Any] = values.flag_values_dict()
+    for name in ("run_dir", "output"):
+        if not given[name]:
+            raise UserError(f"--{name} is missing")
+    if not 0 <= given["temperature"] < math.inf:
+        raise UserError("--temperature must be a number from 0 up")
+    if not 0 <= given["seed"] < 2**32:
+        raise UserError("--seed must be from 0 to 2**32 - 1")
+    resolve(given["run_dir"])
+    image_files.check_output(given["output"])
+
+    import_tensorflow()
+    from dfcvae_tf.checkpoints import load_for_inference
+    from dfcvae_tf.evaluation.inference import sample_images
+
+    model = load_for_inference(given["run_dir"])
+    count = given["count"]
+    images = sample_images(model, count, given["temperature"], given["seed"])
+    columns = math.ceil(math.sqrt(count))
+    image_files.write_images(given["output"], images, columns, given["scale"])
+    print(f"wrote {given['output']}: {count} samples of {given['run_dir']}")
+
+
+def run() -> None:
+    """The program."""
+    run_program(__doc__, define_flags, main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,36 @@
+"""The test split as arrays."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dfcvae_tf.config import DataConfig, preset_config
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.evaluation.dataset import load_test_data
+from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+
+CONFIG = dataclasses.replace(preset_config("mnist-vae"), image_shape=(28, 28, 1))
+
+
+def test_the_first_images_in_order():
+    sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
+    data = load_test_data(CONFIG, DataConfig(), 1234)
+    np.testing.assert_array_equal(
+        data.images, sample["test_images"][:1234].astype(np.float32) / 255
+    )
+    np.testing.assert_array_equal(data.labels, sample["test_labels"][:1234])
+    assert data.total == 10_000 and not data.is_mnist
+    assert load_test_data(CONFIG, DataConfig(), 10_000).is_mnist
+    np.testing.assert_array_equal(data.of_class["7"], data.labels == 7)
+
+
+def test_images_are_resized_to_the_runs_shape():
+    config = dataclasses.replace(CONFIG, image_shape=(16, 16, 1))
+    assert load_test_data(config, DataConfig(), 3).images.shape == (3, 16, 16, 1)
+
+
+def test_images_of_another_colour_are_refused():
+    config = dataclasses.replace(CONFIG, image_shape=(28, 28, 3))
+    with pytest.raises(UserError, match="images of 1 channels, the runs make 3"):
+        load_test_data(config, DataConfig(), 3)

@@ -1,0 +1,97 @@
+"""What a run makes of images: against its own networks, and likelihood by quadrature."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.checkpoints import InferenceModel, load_for_inference
+from dfcvae_tf.config import Config, ModelConfig
+from dfcvae_tf.evaluation import inference
+from dfcvae_tf.models.vae import VAE
+from dfcvae_tf.run_dir import ASSETS_DIR, RunDir, read_arrays
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = read_arrays(ASSETS_DIR / "mnist_sample.npz")["test_images"]
+    return images[:30].astype(np.float32) / 255
+
+
+@pytest.fixture(scope="module")
+def one_dimensional():
+    """A run with 2x2 images and one latent, so that p(x) is a plain integral."""
+    tf.keras.utils.set_random_seed(0)
+    images = tf.keras.Input((2, 2, 1))
+    flat = tf.keras.layers.Flatten()(images)
+    dense = tf.keras.layers.Dense
+    encoder = tf.keras.Model(images, [dense(1)(flat), dense(1)(flat) + 0.5])
+    z = tf.keras.Input((1,))
+    logits = tf.keras.layers.Reshape((2, 2, 1))(dense(4, bias_initializer="ones")(z))
+    config = Config(model=ModelConfig(latent_dim=1), image_shape=(2, 2, 1))
+    return InferenceModel(
+        config, RunDir("none"), VAE(encoder, tf.keras.Model(z, logits))
+    )
+
+
+def test_outputs_are_those_of_the_networks(digits):
+    model = load_for_inference("pretrained:mnist_vae")
+    outputs = inference.run_on_images(model, digits, seed=0)
+    mean, log_var = (x.numpy() for x in model.encoder(digits))
+    np.testing.assert_allclose(outputs.z_mean, mean, atol=1e-5)
+    np.testing.assert_allclose(outputs.z_log_var, log_var, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs.reconstructions, model.decoder(mean).numpy(), atol=1e-5
+    )
+    kl = 0.5 * (mean.astype(float) ** 2 + np.exp(log_var) - 1 - log_var)
+    np.testing.assert_allclose(outputs.kl, kl, rtol=1e-4, atol=1e-6)
+    # At a drawn z the picture is a little worse than at the mean, on average.
+    x, p = digits, np.clip(model.decoder(mean).numpy(), 1e-6, 1 - 1e-6)
+    at_mean = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=(1, 2, 3)).mean()
+    assert at_mean < outputs.bernoulli_nll.mean() < at_mean + 30
+    again = inference.run_on_images(model, digits, seed=0)
+    np.testing.assert_array_equal(again.bernoulli_nll, outputs.bernoulli_nll)
+    other = inference.run_on_images(model, digits, seed=1)
+    assert not np.array_equal(other.bernoulli_nll, outputs.bernoulli_nll)
+
+
+def test_importance_weighted_nll_is_the_integral(one_dimensional):
+    model = one_dimensional
+    x = np.random.default_rng(0).random((3, 2, 2, 1)).astype(np.float32)
+    z = np.linspace(-8, 8, 4001, dtype=np.float32)[:, np.newaxis]
+    logits = model.vae.decoder(z).numpy().astype(np.float64)
+    log_px = [
+        (image * logits - np.logaddexp(0, logits)).sum(axis=(1, 2, 3)) for image in x
+    ]
+    prior = np.exp(-0.5 * z[:, 0].astype(np.float64) ** 2) / np.sqrt(2 * np.pi)
+    exact = [-np.log(np.sum(np.exp(p) * prior) * (z[1, 0] - z[0, 0])) for p in log_px]
+    estimate = inference.importance_weighted_nll(model, x, 20_000, seed=0)
+    np.testing.assert_allclose(estimate, exact, atol=0.015)
+    # With one draw it is the negative ELBO, whose mean is further away.
+    many = np.repeat(x, 4000, axis=0)
+    one_draw = inference.importance_weighted_nll(model, many, 1, seed=0)
+    elbo = inference.run_on_images(model, many, seed=3).negative_elbo
+    np.testing.assert_allclose(
+        one_draw.reshape(3, -1).mean(1), elbo.reshape(3, -1).mean(1), atol=0.08
+    )
+    assert (one_draw.reshape(3, -1).mean(1) > exact).all()
+
+
+def test_samples_follow_temperature_and_seed(one_dimensional):
+    cold = inference.sample_images(one_dimensional, 4, 0.0, seed=0)
+    np.testing.assert_array_equal(cold, np.repeat(cold[:1], 4, axis=0))
+    warm = inference.sample_images(one_dimensional, 4, 1.0, seed=0)
+    assert warm.std(axis=0).max() > 0.001
+    np.testing.assert_array_equal(
+        warm, inference.sample_images(one_dimensional, 4, 1.0, seed=0)
+    )
+
+
+def test_perceptual_loss_is_that_of_the_run(digits):
+    assert inference.perceptual_loss(load_for_inference("pretrained:mnist_vae")) is None
+    loss = inference.perceptual_loss(load_for_inference("pretrained:mnist_dfc_vae"))
+    assert loss is not None
+    np.testing.assert_array_equal(loss(digits, digits), 0)
+    # Energies are mean squared features of digits: an empty picture is about as far away
+    # as the weights say (50 + 60 + 80 + 60).
+    empty = loss(digits, np.zeros_like(digits))
+    assert 100 < empty.mean() < 500

@@ -1,0 +1,62 @@
+"""What is said out loud about runs, data and groups."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.config import DataConfig, preset_config
+from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.notes import data_notes, group_notes
+from dfcvae_tf.run_dir import RunDir
+
+
+@pytest.fixture
+def trained_on(tmp_path):
+    def make(dataset):
+        run = RunDir(tmp_path / dataset.replace(":", "_"))
+        run.path.mkdir()
+        run.config.write_text(
+            json.dumps({"provenance": {"dataset": f"all of {dataset}"}})
+        )
+        config = dataclasses.replace(
+            preset_config("mnist-vae"), data=DataConfig(dataset=dataset)
+        )
+        return InferenceModel(config, run, vae=None)
+
+    return make
+
+
+def data(name="mnist_sample", count=100, total=100):
+    images = np.zeros((count, 28, 28, 1), np.float32)
+    return TestData(images, None, (), name, f"the {name}", total)
+
+
+def test_same_data_needs_no_words(trained_on):
+    assert data_notes({"a": trained_on("mnist")}, data()) == []
+
+
+def test_other_and_different_data_are_said(trained_on):
+    models = {"a": trained_on("mnist"), "b": trained_on("tfds:kmnist")}
+    other, different = data_notes(models, data())
+    assert "b was trained on other data (all of tfds:kmnist)" in other
+    assert "a: all of mnist; b: all of tfds:kmnist" in different
+
+
+def test_a_part_of_the_test_split_is_said(trained_on):
+    (note,) = data_notes({"a": trained_on("mnist")}, data(total=10_000))
+    assert "first 100 of 10000 test images" in note
+
+
+def test_small_and_empty_groups_are_said():
+    groups = {
+        "big": np.ones(40, bool),
+        "small": np.arange(40) < 29,
+        "none": np.zeros(40, bool),
+    }
+    no_judge, small, empty = group_notes(groups, judge=None)
+    assert "--judge" in no_judge
+    assert small.startswith("Fewer than 30 images in small:")
+    assert empty == "None of the images is of none."

@@ -1,0 +1,113 @@
+"""The report page, the files beside it and the table, from results made by hand."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+
+from dfcvae_tf import images as images_lib
+from dfcvae_tf.evaluation import evaluator, report
+from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.judge import DIGITS
+from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+
+RUNS = {"plain <b>": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    """Both pretrained runs on few images."""
+    sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
+    data = TestData(
+        images=sample["test_images"][:120].astype(np.float32) / 255,
+        labels=sample["test_labels"][:120].astype(np.int64),
+        class_names=DIGITS,
+        name="mnist_sample",
+        description="digits",
+        total=10_000,
+    )
+    settings = evaluator.Settings(
+        importance_images=5, importance_samples=3, num_paths=10, num_embedded=40
+    )
+    told = []
+    found = evaluator.evaluate(evaluator.load_runs(RUNS), data, settings, told.append)
+    assert len(told) >= 8
+    return found
+
+
+def test_everything_is_written_and_the_page_needs_nothing_else(evaluation, tmp_path):
+    page = report.write_report(tmp_path, evaluation).read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
+    assert "plain &lt;b&gt;" in page and "plain <b>" not in page
+    text = re.sub(r"base64,[^\"]+", "", page)
+    assert "Fréchet" in text and "FID" not in text
+    images = [
+        base64.b64decode(png)
+        for png in re.findall(r"data:image/png;base64,([^\"]+)", page)
+    ]
+    assert sorted(images) == sorted(evaluation.figures.values())
+    for name, png in evaluation.figures.items():
+        path = tmp_path / "figures" / f"{name}.png"
+        assert path.read_bytes() == png
+        assert images_lib.read_image(path, 3).shape[0] > 50
+    stored = json.loads(
+        (tmp_path / "report.json").read_text(),
+        parse_constant=lambda name: pytest.fail(name),
+    )
+    assert stored == evaluation.results
+    assert (tmp_path / "projector" / "projector_config.pbtxt").is_file()
+
+
+def test_every_part_of_the_evaluation_is_there(evaluation):
+    assert set(evaluation.figures) == {
+        "reconstructions",
+        "blur_by_class",
+        "blur_histograms",
+        "blur_differences",
+        "kl",
+        "paths",
+        "smoothness",
+        "traversals",
+        "samples",
+        "pca",
+        "tsne",
+        "robustness",
+    }
+    results = evaluation.results
+    for run in results["runs"].values():
+        assert set(report.MEASURES) <= set(run)
+    assert results["judge"]["name"] == "mnist_judge"
+    assert results["judge"]["accuracy"] > 0.9
+    assert any("first 120 of 10000" in note for note in results["notes"])
+    assert any("Fewer than 30 images in class 0" in note for note in results["notes"])
+    assert {v["supported"] for v in results["blur"]["verdicts"]} == {True}
+    assert results["provenance"]["runs"]["dfc"]["step"] == 9375
+    assert results["provenance"]["versions"]["scikit-learn"]
+
+
+def test_table_rows_mark_the_best():
+    runs = {
+        "a": {
+            "mse": 0.5,
+            "ssim": "nan",
+            "psnr": "inf",
+            "kernel_samples": {"mean": 1.0},
+        },
+        "b": {"mse": 0.25, "ssim": 0.9, "psnr": 20.0, "kernel_samples": {"mean": 2.0}},
+    }
+    rows = dict(report.metric_rows(runs))
+    assert rows["Mean squared error"] == [("0.5000", False), ("0.2500", True)]
+    assert rows["PSNR, dB"] == [("inf", True), ("20.00", False)]
+    assert rows["Kernel distance of samples"] == [("1.0000", True), ("2.0000", False)]
+    assert "Label kept" not in rows
+    (_, cells), *_ = report.metric_rows({"a": runs["a"]})
+    assert cells == [("0.5000", False)]  # nothing to be better than
+
+
+def test_terminal_table_names_runs_and_verdicts(evaluation):
+    text = report.terminal_table(evaluation.results)
+    assert "plain <b>" in text.splitlines()[0]
+    assert "Label kept" in text and "Supported: dfc is sharper than plain <b>" in text
+    assert max(map(len, text.splitlines())) <= 100

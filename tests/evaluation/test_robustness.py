@@ -1,0 +1,81 @@
+"""Losses on moved images: losses whose curve is known, and real digits."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dfcvae_tf.evaluation import robustness
+from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Digits on a black border that a shift of 4 pixels stays within."""
+    sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
+    images = sample["test_images"][:200].astype(np.float32) / 255
+    images = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    return images, sample["test_labels"][:200].astype(np.int64)
+
+
+def test_shift_moves_whole_pixels(digits):
+    images, _ = digits
+    for pixels in (0, 3):
+        moved = robustness.shift(images, pixels, seed=0)
+        rolled = [
+            np.roll(images, step, axis) for axis in (1, 2) for step in (pixels, -pixels)
+        ]
+        errors = [np.abs(moved - r).max(axis=(1, 2, 3)) for r in rolled]
+        assert np.min(errors, axis=0).max() == 0
+        if pixels:
+            assert len(set(np.argmin(errors, axis=0))) == 4
+
+
+def test_rotation_keeps_the_centre_and_turns_the_rest():
+    image = np.zeros((1, 29, 29, 3), np.float32)
+    image[0, 14, 14:] = 1  # from the centre to the right
+    turned = robustness.rotate(image, 90, seed=0)[0, ..., 0]
+    assert turned[14, 14] == pytest.approx(1)
+    assert turned[:, 14].sum() == pytest.approx(15, abs=0.01)
+    np.testing.assert_array_equal(robustness.rotate(image, 0, seed=0), image)
+
+
+def test_others_are_of_another_class(digits):
+    _, labels = digits
+    others = robustness.random_others(len(labels), labels, seed=0)
+    assert (labels[others] != labels).all()
+    assert (robustness.random_others(5, None, seed=0) != np.arange(5)).all()
+    with pytest.raises(ValueError, match="no other image"):
+        robustness.random_others(3, np.array([1, 1, 1]), seed=0)
+
+
+def test_curves_of_losses_that_are_known(digits):
+    images, labels = digits
+
+    def brightness(a, b):  # does not mind where things are
+        return (a.mean(axis=(1, 2, 3)) - b.mean(axis=(1, 2, 3))) ** 2
+
+    def constant(a, b):
+        return np.ones(len(a))
+
+    curves = robustness.measure_robustness(
+        images, labels, {"brightness": brightness, "constant": constant}, seed=0
+    )
+    shift = curves["shift"]
+    np.testing.assert_allclose(shift["brightness"].relative, 0, atol=1e-9)
+    np.testing.assert_allclose(shift["constant"].relative, 1)
+    np.testing.assert_allclose(shift["constant"].low, 1)
+    for curve in (
+        curves["shift"]["pixel loss (squared error)"],
+        curves["rotation"]["pixel loss (squared error)"],
+    ):
+        assert curve.relative[0] == 0
+        assert (np.diff(curve.relative) > 0).all()
+        assert (curve.low <= curve.relative).all()
+        assert (curve.relative <= curve.high).all()
+
+
+def test_pixel_loss_is_opencvs(digits):
+    images, _ = digits
+    ours = robustness.squared_pixel_error(images[:1], images[1:2])
+    norm = cv2.norm(images[0].astype(float), images[1].astype(float), cv2.NORM_L2SQR)
+    np.testing.assert_allclose(ours, norm)

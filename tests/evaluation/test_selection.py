@@ -1,0 +1,81 @@
+"""Which images are shown and which groups are compared."""
+
+import numpy as np
+import pytest
+
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.evaluation import selection
+from dfcvae_tf.evaluation.judge import DIGITS
+from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+
+LABELS = np.array([2, 0, 1, 0, 2, 2])
+NAMES = ("cat", "dog", "eel")
+
+
+@pytest.fixture(scope="module")
+def mnist_labels():
+    return read_arrays(ASSETS_DIR / "mnist_sample.npz")["test_labels"].astype(np.int64)
+
+
+def test_the_articles_images_show_every_digit_once(mnist_labels):
+    shown = selection.choose_indices((), 10_000, mnist_labels, True, seed=0)
+    assert mnist_labels[shown].tolist() == list(range(10))
+    paths = selection.choose_paths(shown, mnist_labels, DIGITS)
+    assert [tuple(mnist_labels[list(p)]) for p in paths] == [(1, 5), (1, 3), (3, 7)]
+
+
+def test_other_data_shows_one_of_each_class():
+    shown = selection.choose_indices((), 6, LABELS, False, seed=0)
+    assert LABELS[shown].tolist() == [0, 1, 2]
+    assert shown == selection.choose_indices((), 6, LABELS, False, seed=0)
+    assert selection.choose_paths(shown, LABELS, NAMES) == [(shown[0], shown[1])]
+    unlabelled = selection.choose_indices((), 6, None, False, seed=0)
+    assert unlabelled == [0, 1, 2, 3, 4, 5]
+
+
+def test_wanted_indices_are_checked():
+    assert selection.choose_indices((5, 0), 6, LABELS, False, seed=0) == [5, 0]
+    with pytest.raises(UserError, match="--indices has 6; there are images 0 to 5"):
+        selection.choose_indices((6,), 6, LABELS, False, seed=0)
+
+
+def test_digits_are_grouped_as_in_the_article(mnist_labels):
+    groups = selection.class_groups({}, mnist_labels, DIGITS, 10_000)
+    assert [int(m.sum()) for m in groups.values()][:3] == [10_000, 8865, 980]
+    assert list(groups)[:3] == ["all", "class ≠ 1", "class 0"]
+    shown = selection.asked_for(groups, DIGITS)
+    assert {k: int(m.sum()) for k, m in shown.items()} == {
+        "class ≠ 1": 8865,
+        "class 1": 1135,
+    }
+
+
+def test_groups_of_any_classes():
+    wanted = selection.parse_groups(" furry = cat,dog ; wet=eel")
+    assert wanted == {"furry": ["cat", "dog"], "wet": ["eel"]}
+    groups = selection.class_groups(wanted, LABELS, NAMES, 6)
+    np.testing.assert_array_equal(groups["furry"], LABELS < 2)
+    assert list(selection.asked_for(groups, NAMES)) == ["furry", "wet"]
+    assert list(selection.asked_for(selection.class_groups({}, None, (), 6), ())) == [
+        "all"
+    ]
+
+
+@pytest.mark.parametrize("text", ["cat,dog", "=cat", "a=", "a=cat;a=dog"])
+def test_misspelt_groups(text):
+    with pytest.raises(UserError, match="must look like"):
+        selection.parse_groups(text)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "labels", "message"),
+    [
+        ({"a": ["cow"]}, LABELS, "unknown class 'cow'; known: cat, dog, eel"),
+        ({"a": ["cat"]}, LABELS + 1, "class 'cat' of group 'a' has none of the 6"),
+        ({"a": ["cat"]}, None, "needs a dataset with labels"),
+        ({"all": ["cat"]}, LABELS, "'all', which is there already"),
+    ],
+)
+def test_groups_that_cannot_be(wanted, labels, message):
+    with pytest.raises(UserError, match=message):
+        selection.class_groups(wanted, labels, (*NAMES, "fox")[:3], 6)
