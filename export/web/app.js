@@ -1,0 +1,261 @@
+// The page: from sliders to latents to a picture.
+
+import { Decoder } from "./decoder.js";
+import { loadManifest } from "./manifest.js";
+import { drawPicture, fillFrame, savePicture } from "./picture.js";
+import { between, originPoint, pointLatents, pointRanges, randomPoint } from "./points.js";
+import { Slider } from "./slider.js";
+
+const SECONDS_PER_PASS = 3;
+// More sliders than these stand in a compact grid that scrolls.
+const MANY = 16;
+
+const $ = (id) => document.getElementById(id);
+const picture = $("picture");
+
+let manifest;
+let decoder;
+let ranges;
+let point;
+const remembered = { a: null, b: null };
+let share = 0; // of the way from A to B
+let playing = null; // the run of play() that is under way
+let sliders;
+let blend;
+let inUse; // variant and accelerator
+
+function say(text, isError = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("error", isError);
+}
+
+const fail = (error) => say(error.message, true);
+
+// ---- From point to picture
+
+let rendering = null;
+let stale = false;
+
+/** Decodes and draws the newest point; points that came too fast are passed over. */
+function render() {
+  stale = true;
+  rendering ??= (async () => {
+    try {
+      while (stale) {
+        stale = false;
+        drawPicture(picture, await decoder.decode(pointLatents(point, manifest)), manifest.image);
+        $("time").textContent = `${format(decoder.milliseconds)} ms`;
+      }
+    } catch (error) {
+      stop();
+      fail(error);
+    } finally {
+      rendering = null;
+    }
+  })();
+  return rendering;
+}
+
+function format(milliseconds) {
+  return milliseconds.toPrecision(milliseconds < 100 ? 2 : 3);
+}
+
+function goTo(newPoint) {
+  point = newPoint;
+  sliders.forEach((slider, i) => (slider.value = point[i]));
+  return render();
+}
+
+// ---- Between A and B
+
+async function drawRemembered(which) {
+  const z = pointLatents(remembered[which], manifest);
+  const canvas = $(`remember-${which}`).querySelector("canvas");
+  drawPicture(canvas, await decoder.decode(z), manifest.image);
+}
+
+function remember(which) {
+  stop();
+  remembered[which] = point.slice();
+  blend.value = share = which === "a" ? 0 : 1;
+  return drawRemembered(which).catch(fail);
+}
+
+function goBetween(newShare) {
+  share = newShare;
+  blend.value = share;
+  return goTo(between(remembered.a, remembered.b, share));
+}
+
+function play() {
+  const run = Symbol();
+  playing = run;
+  $("play").setAttribute("aria-pressed", "true");
+  // A cosine rests at both ends; begin at the phase of the present share.
+  let phase = Math.acos(1 - 2 * share) / Math.PI;
+  let before = performance.now();
+  const next = async (now) => {
+    if (playing !== run) return;
+    phase += Math.max(0, now - before) / 1000 / SECONDS_PER_PASS;
+    before = now;
+    await goBetween((1 - Math.cos(Math.PI * phase)) / 2);
+    requestAnimationFrame(next);
+  };
+  requestAnimationFrame(next);
+}
+
+function stop() {
+  playing = null;
+  $("play").setAttribute("aria-pressed", "false");
+}
+
+// ---- What the user can do
+
+function jumpTo(newPoint) {
+  stop();
+  goTo(newPoint);
+}
+
+const actions = {
+  random: () => jumpTo(randomPoint(ranges, manifest.latent.dim)),
+  reset: () => jumpTo(originPoint(ranges)),
+  "remember-a": () => remember("a"),
+  "remember-b": () => remember("b"),
+  play: () => (playing ? stop() : play()),
+  save: () => savePicture(picture, `${manifest.name}-${inUse.variant}.png`),
+};
+const keys = { r: "random", 0: "reset", a: "remember-a", b: "remember-b", " ": "play", s: "save" };
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+  // Space presses the button it is on.
+  if (event.key === " " && event.target.matches("button")) return;
+  const action = keys[event.key.toLowerCase()];
+  if (!action) return;
+  event.preventDefault();
+  if (!event.repeat) actions[action]();
+}
+
+async function onPick() {
+  const wanted = { variant: $("variant").value, accelerator: $("accelerator").value };
+  stop();
+  $("variant").disabled = $("accelerator").disabled = true;
+  try {
+    await use(wanted);
+    await goTo(point);
+    await drawRemembered("a");
+    await drawRemembered("b");
+  } catch (error) {
+    fail(error);
+  }
+  $("variant").value = inUse.variant;
+  $("accelerator").value = inUse.accelerator;
+  $("variant").disabled = $("accelerator").disabled = false;
+}
+
+async function use({ variant, accelerator }) {
+  const entry = manifest.variants.find(({ name }) => name === variant);
+  say(`Loading ${entry.decoder}`);
+  await decoder.use(entry, accelerator);
+  inUse = { variant, accelerator };
+  say("");
+}
+
+// ---- Start
+
+function fillPage() {
+  const { name, latent, image, variants, attributes } = manifest;
+  document.title = name;
+  $("name").textContent = name;
+  $("facts").textContent =
+    `${latent.dim} latents, ${image.width} × ${image.height} pixels, ` +
+    (image.color_order === "grey" ? "grey" : "colour");
+
+  const makeSlider = (i, label, title) =>
+    new Slider({
+      label,
+      name: title,
+      range: ranges[i],
+      onInput: (value) => {
+        stop();
+        point[i] = value;
+        render();
+      },
+    });
+  const names = Object.keys(attributes);
+  const latents = latent.ranges.map((_, i) => makeSlider(i, `z${i}`, `latent ${i}`));
+  const strengths = names.map((title, k) =>
+    makeSlider(latent.dim + k, title.replaceAll("_", " "), title.replaceAll("_", " ")),
+  );
+  sliders = [...latents, ...strengths];
+  $("latents").append(...latents.map((slider) => slider.element));
+  $("attributes").append(...strengths.map((slider) => slider.element));
+  $("attributes-section").hidden = names.length === 0;
+  document.body.classList.toggle("many", sliders.length > MANY);
+
+  blend = new Slider({
+    label: "",
+    name: "from A to B",
+    range: [0, 1],
+    onInput: (value) => {
+      stop();
+      goBetween(value);
+    },
+  });
+  $("blend").append(blend.element);
+
+  $("variant").append(
+    ...variants.map(({ name, bytes }) => new Option(`${name}, ${size(bytes)}`, name)),
+  );
+  const gpu = $("accelerator").querySelector("[value=webgpu]");
+  if (!navigator.gpu) {
+    gpu.disabled = true;
+    gpu.textContent = "GPU: no WebGPU here";
+  }
+  fillFrame(picture, $("frame"), image);
+}
+
+function size(bytes) {
+  return bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+async function start() {
+  document.querySelector(".hint").remove();
+  manifest = await loadManifest();
+  ranges = pointRanges(manifest);
+  decoder = new Decoder(manifest);
+  fillPage();
+  point = originPoint(ranges);
+  say("Starting WebAssembly");
+  await decoder.start();
+  await use({ variant: manifest.variants[0].name, accelerator: "wasm" });
+  // Two points to begin with, so that there is something to play.
+  for (const which of ["b", "a"]) {
+    await goTo(randomPoint(ranges, manifest.latent.dim));
+    await remember(which);
+  }
+
+  for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
+  $("variant").addEventListener("change", onPick);
+  $("accelerator").addEventListener("change", onPick);
+  document.addEventListener("keydown", onKey);
+  document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+  for (const control of document.querySelectorAll("fieldset, .buttons button")) {
+    control.disabled = false;
+  }
+  document.body.classList.remove("loading");
+}
+
+start().catch((error) => {
+  document.body.classList.add("failed");
+  fail(error);
+});
+
+/** For tests and the console. */
+window.dfcvae = {
+  /** Decodes latents with the variant in use; values as in the manifest's image.range. */
+  decode: (z) => decoder.decode(Float32Array.from(z)),
+  /** The latents of the picture shown once `settled` resolves. */
+  latents: () => pointLatents(point, manifest),
+  settled: () => rendering ?? Promise.resolve(),
+};

@@ -1,0 +1,54 @@
+// A labelled slider whose track is filled from its zero to its value.
+
+const STEPS = 200;
+
+export class Slider {
+  #input = document.createElement("input");
+  #output = document.createElement("output");
+  #range;
+
+  /**
+   * @param {object} options
+   * @param {string} options.label what it is called, for the eye; may end in digits.
+   * @param {string} options.name what it is called, in words.
+   * @param {[number, number]} options.range lowest and highest value.
+   * @param {(value: number) => void} options.onInput called when the user moves it.
+   */
+  constructor({ label, name, range, onInput }) {
+    this.#range = range;
+    const [low, high] = range;
+    const step = (high - low) / STEPS;
+    Object.assign(this.#input, { type: "range", min: low, max: high, step });
+    this.#input.setAttribute("aria-label", name);
+    this.#input.addEventListener("input", () => {
+      this.#show(this.#input.valueAsNumber);
+      onInput(this.#input.valueAsNumber);
+    });
+    this.#input.style.setProperty("--zero", this.#share(Math.min(high, Math.max(low, 0))));
+    const [, word, digits] = label.match(/^(.*?)(\d*)$/);
+    const caption = Object.assign(document.createElement("span"), { title: name });
+    const index = Object.assign(document.createElement("sub"), { textContent: digits });
+    caption.append(word, index);
+    this.element = document.createElement("label");
+    this.element.className = "slider";
+    this.element.append(caption, this.#input, this.#output);
+  }
+
+  /** Moves the slider without calling onInput. */
+  set value(value) {
+    this.#input.value = value;
+    this.#show(value);
+  }
+
+  #show(value) {
+    this.#input.style.setProperty("--value", this.#share(value));
+    const text = value.toFixed(2).replace(/^-(0\.00)$/, "$1").replace("-", "−");
+    this.#input.setAttribute("aria-valuetext", text);
+    this.#output.value = text;
+  }
+
+  #share(value) {
+    const [low, high] = this.#range;
+    return (value - low) / (high - low);
+  }
+}
