@@ -77,6 +77,6 @@ def measure_blur(
             ]
             for pair in tests
         },
-        f"difference of {_AXIS}",
+        f"mean difference of {_AXIS} (95 % interval)",
     )
     return section

@@ -174,15 +174,11 @@ def evaluate(
         sections["judge"] = _judge(judge, judged, samples, labels, seed)
 
     progress("following paths through latent space")
-    latents = Section()
-    latents.figures["samples"] = latent_space.draw_samples(samples)
-    latents.figures["traversals"] = latent_space.draw_traversals(
-        models, outputs, shown[0]
+    sections["paths"] = latent_space.draw_paths(models, outputs, paths)
+    sections["traversals"] = latent_space.draw_traversals(models, outputs, shown[0])
+    sections["samples"] = Section(
+        figures={"samples": latent_space.draw_samples(samples)}
     )
-    sections |= {
-        "paths": latent_space.draw_paths(models, outputs, paths),
-        "latents": latents,
-    }
     if judge is not None and judged[ORIGINALS].labels is not None:
         sections["smoothness"] = latent_space.measure_smoothness(
             models, judge, outputs, settings.num_paths, seed
@@ -190,14 +186,17 @@ def evaluate(
 
     progress("mapping latents to two dimensions")
     z_means = {name: output.z_mean[few] for name, output in outputs.items()}
-    latents.figures |= latent_space.draw_maps(
-        z_means, None if labels is None else labels[few], data.class_names, seed
+    few_labels = None if labels is None else labels[few]
+    sections["maps"] = Section(
+        figures=latent_space.draw_maps(z_means, few_labels, data.class_names, seed)
     )
 
     progress("moving images: robustness of the losses")
     sections["robustness"] = _robustness(models, data, few[: settings.num_moved], seed)
 
-    few_names = None if labels is None else [data.class_names[i] for i in labels[few]]
+    few_names = (
+        None if few_labels is None else [data.class_names[i] for i in few_labels]
+    )
     return Evaluation(
         results=plain(
             {
@@ -308,7 +307,7 @@ def _robustness(
             )
             for kind, of_kind in curves.items()
         },
-        "loss, relative to a random other image",
+        f"loss, relative to a random other image (n = {len(chosen):,})",
     )
     return section
 

@@ -218,10 +218,9 @@ def histograms(
     shown = np.any(list(masks.values()), axis=0)
     bins = np.histogram_bin_edges(np.stack(list(arrays.values()))[:, shown], bins=60)
     colours = _run_colours(arrays)
-    stacked = len(masks) > 2
-    figure, panels = _panels(
-        len(masks), 1 if stacked else 2, 2.0 if stacked else 3.2, sharex=True
-    )
+    columns = 2 if len(masks) == 2 else 1
+    height = 2.0 if len(masks) > 2 else 3.2
+    figure, panels = _panels(len(masks), columns, height, sharex=True)
     for axes, (group, mask) in zip(panels, masks.items(), strict=True):
         for name, array in arrays.items():
             colour = colours[name]
@@ -230,7 +229,7 @@ def histograms(
                 axes.stairs(counts, bins, fill=True, color=colour, alpha=0.15)
             axes.stairs(counts, bins, color=colour, linewidth=1.4)
             axes.axvline(array[mask].mean(), color=colour, ls="--", linewidth=1.1)
-        axes.set_title(_wrap(f"{group} (n = {mask.sum():,})", 7.0 if stacked else 3.5))
+        axes.set_title(_wrap(f"{group} (n = {mask.sum():,})", 7.0 / columns))
         axes.set_ylabel("images per bin")
         axes.set_ylim(bottom=0)
     figure.supxlabel(xlabel, fontsize="medium")
@@ -538,7 +537,8 @@ def _finite(name: str, values: np.ndarray, rank: int) -> np.ndarray:
             f"{name}: expected {rank} dimensions and not empty, got {array.shape}"
         )
     if not np.isfinite(array).all():
-        raise ValueError(f"{name}: {(~np.isfinite(array)).sum()} values are not finite")
+        bad = array.size - np.isfinite(array).sum()
+        raise ValueError(f"{name}: {bad} of {array.size} values are not finite")
     return array
 
 

@@ -13,7 +13,6 @@ from dfcvae_tf.evaluation.section import Section
 
 PATH_STEPS = 10
 _TRAVERSED = np.linspace(-3, 3, 11)
-_MAX_DIMENSIONS = 10
 _SAMPLE_ROWS = 5
 
 
@@ -46,15 +45,20 @@ def draw_paths(
 
 def draw_traversals(
     models: Mapping[str, InferenceModel], outputs: Mapping[str, RunOutputs], start: int
-) -> bytes:
-    """Each dimension from -3 to 3 around one image's z_mean; those with most KL."""
-    rows = []
-    for name, model in models.items():
+) -> Section:
+    """Every dimension from -3 to 3 around one image's z_mean, those of most KL first.
+
+    The figures are called traversals_0, traversals_1, … in the order of the runs.
+    """
+    section = Section()
+    titles = [f"{value:+.1f}" for value in _TRAVERSED]
+    for number, (name, model) in enumerate(models.items()):
         output = outputs[name]
-        order = np.argsort(-output.kl.mean(axis=0), kind="stable")[:_MAX_DIMENSIONS]
+        order = np.argsort(-output.kl.mean(axis=0), kind="stable")
         grid = latent.traverse(output.z_mean[start], _TRAVERSED)
-        rows += [(f"{name}, z[{d}]", inference.decode(model, grid[d])) for d in order]
-    return figures.image_rows(rows, [f"{value:+.1f}" for value in _TRAVERSED])
+        rows = [(f"{name}, z[{d}]", inference.decode(model, grid[d])) for d in order]
+        section.figures[f"traversals_{number}"] = figures.image_rows(rows, titles)
+    return section
 
 
 def draw_samples(samples: Mapping[str, np.ndarray]) -> bytes:
@@ -95,7 +99,7 @@ def measure_smoothness(
                 (n, run["label_changes"]) for n, run in section.runs.items()
             )
         },
-        "label changes per path",
+        f"label changes per path (n = {num_paths:,}, 95 % interval)",
     )
     return section
 
