@@ -126,11 +126,9 @@ def image_rows(
                 scale, 0
             ).repeat(scale, 1)
 
-    # Matplotlib rounds sizes down; half a pixel keeps that from losing one.
-    size = (np.array(canvas.shape[1::-1]) + 0.5) / dpi
-    figure = Figure(figsize=tuple(size), dpi=dpi)
-    figure.figimage(canvas, origin="upper", zorder=-1)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), zorder=1)  # above the pixels
+    figure = Figure(figsize=(canvas.shape[1] / dpi, canvas.shape[0] / dpi), dpi=dpi)
+    figure.figimage(canvas, origin="upper", zorder=-1)  # beneath the text
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, canvas.shape[1]), ylim=(canvas.shape[0], 0))
     axes.axis("off")
     for row, name in enumerate(names):
