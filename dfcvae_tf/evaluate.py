@@ -13,6 +13,7 @@ from typing import Any
 
 from absl import flags
 
+from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, check_writable
@@ -33,27 +34,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "folder of the report (default: DIR/reports for one run, else reports/NAME-NAME)",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "dataset",
-        None,
-        "whose test split is used, as in training (default: that of the first run; for "
-        "mnist the bundled mnist_sample, whose test split is the same)",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "folder of prepared TensorFlow Datasets (that of the first run when not given)",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "offline",
-        False,
-        "never touch the network: read only what is already prepared",
-        flag_values=values,
-    )
+    common_flags.define_data(values, common_flags.OWN_DATASET)
     flags.DEFINE_integer(
-        "num_images", 10_000, "test images used, from the first", flag_values=values
+        "num_images", 10_000, "test images used, from the first", 1, flag_values=values
     )
     flags.DEFINE_list(
         "indices",
@@ -93,28 +76,17 @@ def define_flags(values: flags.FlagValues) -> None:
         50,
         "draws per image for the importance-weighted NLL, which is computed for the "
         "first 1000 images",
+        1,
         flag_values=values,
     )
-    flags.DEFINE_float(
-        "temperature",
-        1.0,
-        "standard deviation of the latents of samples",
-        flag_values=values,
-    )
-    flags.DEFINE_integer("seed", 0, "seed of everything drawn", flag_values=values)
+    common_flags.define_temperature(values)
+    common_flags.define_seed(values, "everything drawn")
 
 
 def main(values: flags.FlagValues) -> None:
     """Evaluates, writes the report, prints a table."""
     given: dict[str, Any] = values.flag_values_dict()
     runs = _parse_runs(given["runs"])
-    for name in ("num_images", "importance_samples"):
-        if given[name] < 1:
-            raise UserError(f"--{name} must be at least 1, got {given[name]}")
-    if not 0 <= given["temperature"] < float("inf"):
-        raise UserError("--temperature must be a number from 0 up")
-    if not 0 <= given["seed"] < 2**32:
-        raise UserError("--seed must be from 0 to 2**32 - 1")
     indices = _parse_indices(given["indices"])
 
     import_tensorflow()

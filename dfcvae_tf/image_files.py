@@ -14,20 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from absl import flags
 from PIL import Image
 
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.run_dir import atomic_file, check_writable, disk_errors
 
-OUTPUT_HELP = (
-    "what to write: NAME.png (a grid) | NAME.gif (animated) | NAME/ (a new or empty "
-    "folder, for PNG files)"
-)
-SCALE_HELP = (
-    "draw every pixel as a square of this many pixels (default: 4 in a grid or GIF of "
-    "images below 64 pixels, else 1)"
-)
 # What the programs let a user ask for.
 MAX_IMAGES = 10_000
 MAX_SCALE = 32
@@ -37,6 +30,26 @@ LAST_FRAME_MS = 1000  # a moment to look before it starts again
 SMALL = 64
 # Of a grid or all frames of a GIF together: what fits in memory several times as float.
 MAX_PIXELS = 2**25
+
+
+def define_output(values: flags.FlagValues) -> None:
+    """Defines --output and --scale, for `write_images`."""
+    flags.DEFINE_string(
+        "output",
+        None,
+        "what to write: NAME.png (a grid) | NAME.gif (animated) | NAME/ (a new or empty "
+        "folder, for PNG files)",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "scale",
+        None,
+        "draw every pixel as a square of this many pixels (default: 4 in a grid or GIF "
+        "of images below 64 pixels, else 1)",
+        1,
+        MAX_SCALE,
+        flag_values=values,
+    )
 
 
 def check_output(path: str) -> None:
@@ -70,7 +83,7 @@ def write_images(
       path: where to; its ending says what is written.
       images: [N, H, W, 1 or 3] float in [0, 1], N at least 1.
       columns: images per row of a grid.
-      scale: see SCALE_HELP.
+      scale: see `define_output`.
 
     Raises:
       UserError: values are not finite, the picture would be too large, or the disk is

@@ -13,9 +13,8 @@ from typing import Any
 
 from absl import flags
 
-from dfcvae_tf import image_files
+from dfcvae_tf import common_flags, image_files
 from dfcvae_tf.command_line import import_tensorflow, run_program
-from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import read_image
 from dfcvae_tf.run_dir import resolve
 
@@ -24,9 +23,7 @@ MAX_COLUMNS = 11
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
-    flags.DEFINE_string(
-        "run_dir", None, "a run directory, or pretrained:NAME", flag_values=values
-    )
+    common_flags.define_run_dir(values)
     flags.DEFINE_string(
         "start", None, "first image: a test index or an image file", flag_values=values
     )
@@ -49,44 +46,14 @@ def define_flags(values: flags.FlagValues) -> None:
         "(default: linear)",
         flag_values=values,
     )
-    flags.DEFINE_string("output", None, image_files.OUTPUT_HELP, flag_values=values)
-    flags.DEFINE_integer(
-        "scale",
-        None,
-        image_files.SCALE_HELP,
-        lower_bound=1,
-        upper_bound=image_files.MAX_SCALE,
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "dataset",
-        None,
-        "where indices point: mnist_sample (bundled) | mnist | tfds:NAME | folder:PATH "
-        "| synthetic (default: the run's own; for mnist the bundled mnist_sample, "
-        "whose test split is the same complete official one)",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "folder of prepared TensorFlow Datasets (default: as in training for the run's "
-        "own dataset, else theirs)",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "offline",
-        False,
-        "never touch the network: read only what is already prepared",
-        flag_values=values,
-    )
+    image_files.define_output(values)
+    common_flags.define_data(values, f"where indices point: {common_flags.OWN_DATASET}")
 
 
 def main(values: flags.FlagValues) -> None:
     """Encodes, interpolates, decodes and writes."""
     given: dict[str, Any] = values.flag_values_dict()
-    for name in ("run_dir", "start", "end", "output"):
-        if not given[name]:
-            raise UserError(f"--{name} is missing")
+    common_flags.require(given, "run_dir", "start", "end", "output")
     ends = [_index_or_file(given[name]) for name in ("start", "end")]
     for end in ends:
         if isinstance(end, str):

@@ -10,18 +10,15 @@ from typing import Any
 
 from absl import flags
 
-from dfcvae_tf import image_files
+from dfcvae_tf import common_flags, image_files
 from dfcvae_tf.command_line import import_tensorflow, run_program
-from dfcvae_tf.errors import UserError
 from dfcvae_tf.run_dir import resolve
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
-    flags.DEFINE_string(
-        "run_dir", None, "a run directory, or pretrained:NAME", flag_values=values
-    )
-    flags.DEFINE_string("output", None, image_files.OUTPUT_HELP, flag_values=values)
+    common_flags.define_run_dir(values)
+    image_files.define_output(values)
     flags.DEFINE_integer(
         "count",
         64,
@@ -30,36 +27,14 @@ def define_flags(values: flags.FlagValues) -> None:
         upper_bound=image_files.MAX_IMAGES,
         flag_values=values,
     )
-    flags.DEFINE_float(
-        "temperature",
-        1.0,
-        "standard deviation of the latents: below 1 more typical images, 0 the same "
-        "image every time (default: 1)",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "seed", 0, "seed of the latents (default: 0)", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "scale",
-        None,
-        image_files.SCALE_HELP,
-        lower_bound=1,
-        upper_bound=image_files.MAX_SCALE,
-        flag_values=values,
-    )
+    common_flags.define_temperature(values)
+    common_flags.define_seed(values, "the latents")
 
 
 def main(values: flags.FlagValues) -> None:
     """Draws the images and writes them."""
     given: dict[str, Any] = values.flag_values_dict()
-    for name in ("run_dir", "output"):
-        if not given[name]:
-            raise UserError(f"--{name} is missing")
-    if not 0 <= given["temperature"] < math.inf:
-        raise UserError("--temperature must be a number from 0 up")
-    if not 0 <= given["seed"] < 2**32:
-        raise UserError("--seed must be from 0 to 2**32 - 1")
+    common_flags.require(given, "run_dir", "output")
     resolve(given["run_dir"])
     image_files.check_output(given["output"])
 

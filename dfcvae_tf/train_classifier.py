@@ -12,6 +12,7 @@ from typing import Any
 
 from absl import flags
 
+from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.run_dir import check_writable
@@ -19,11 +20,9 @@ from dfcvae_tf.run_dir import check_writable
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
-    flags.DEFINE_string(
-        "dataset",
-        None,
+    common_flags.define_data(
+        values,
         "a dataset with labels: mnist_sample (bundled) | mnist | tfds:NAME | synthetic",
-        flag_values=values,
     )
     flags.DEFINE_string(
         "output", None, "file to write: NAME.keras or NAME.npz", flag_values=values
@@ -38,34 +37,16 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("epochs", 10, "passes over the data", flag_values=values)
     flags.DEFINE_integer("batch_size", 128, "images per step", flag_values=values)
     flags.DEFINE_float("learning_rate", 2e-3, "at the start", flag_values=values)
-    flags.DEFINE_integer(
-        "seed", 0, "seed of weights, data order and augmentation", flag_values=values
-    )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "folder of prepared TensorFlow Datasets (their default when not given)",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "offline",
-        False,
-        "never touch the network: read only what is already prepared",
-        flag_values=values,
-    )
+    common_flags.define_seed(values, "weights, data order and augmentation")
 
 
 def main(values: flags.FlagValues) -> None:
     """Trains, tests, writes the classifier and its card."""
     given: dict[str, Any] = values.flag_values_dict()
-    for name in ("dataset", "output"):
-        if not given[name]:
-            raise UserError(f"--{name} is missing")
+    common_flags.require(given, "dataset", "output")
     for name in ("epochs", "batch_size", "learning_rate"):
         if not 0 < given[name] < float("inf"):
             raise UserError(f"--{name} must be greater than 0")
-    if not 0 <= given["seed"] < 2**32:
-        raise UserError("--seed must be from 0 to 2**32 - 1")
 
     output = given["output"]
     if not output.endswith((".npz", ".keras")):

@@ -19,6 +19,7 @@ ROWS = [
         "images",
         "run_dir",
         "command_line",
+        "common_flags",
         "provenance",
         "weights",
     },

@@ -1,0 +1,72 @@
+"""Flags that several programs share, so that they mean and check the same everywhere."""
+
+import math
+from typing import Any
+
+from absl import flags
+
+from dfcvae_tf.errors import UserError
+
+DATASETS = (
+    "mnist_sample (bundled) | mnist | tfds:NAME | celeba:PATH | folder:PATH | synthetic"
+)
+OWN_DATASET = (
+    f"{DATASETS} (default: that of the run; for mnist the bundled mnist_sample, whose "
+    "test split is the same complete official one)"
+)
+
+
+def define_data(values: flags.FlagValues, dataset_help: str) -> None:
+    """Defines --dataset, --data_dir and --offline."""
+    flags.DEFINE_string("dataset", None, dataset_help, flag_values=values)
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "folder of prepared TensorFlow Datasets (default: that of the run for its own "
+        "dataset, else theirs)",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "offline",
+        False,
+        "never touch the network: read only what is already prepared",
+        flag_values=values,
+    )
+
+
+def define_run_dir(values: flags.FlagValues) -> None:
+    """Defines --run_dir."""
+    flags.DEFINE_string(
+        "run_dir", None, "a finished run, or pretrained:NAME", flag_values=values
+    )
+
+
+def define_seed(values: flags.FlagValues, what: str) -> None:
+    """Defines --seed, of `what`; NumPy takes none from 2**32 on."""
+    flags.DEFINE_integer(
+        "seed", 0, f"seed of {what} (default: 0)", 0, 2**32 - 1, flag_values=values
+    )
+
+
+def define_temperature(values: flags.FlagValues) -> None:
+    """Defines --temperature, a finite number from 0 up."""
+    flags.DEFINE_float(
+        "temperature",
+        1.0,
+        "standard deviation of the latents of samples: below 1 more typical images, 0 "
+        "the same image every time (default: 1)",
+        flag_values=values,
+    )
+    flags.register_validator(
+        "temperature",
+        lambda value: 0 <= value < math.inf,
+        "must be a number from 0 up",
+        flag_values=values,
+    )
+
+
+def require(given: dict[str, Any], *names: str) -> None:
+    """Raises UserError unless each of these flags was given."""
+    for name in names:
+        if not given[name]:
+            raise UserError(f"--{name} is missing")
