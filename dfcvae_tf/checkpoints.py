@@ -240,7 +240,9 @@ def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) ->
     """Gives networks the weights that a checkpoint would be evaluated with."""
     steps = saved_steps(run.checkpoints)
     if step not in steps:
-        has = f"has those of steps {', '.join(map(str, steps))}" if steps else "has none"
+        has = (
+            f"has those of steps {', '.join(map(str, steps))}" if steps else "has none"
+        )
         raise UserError(f"{run} has no checkpoint of step {step}; it {has}")
     averaged = "ema" if config.optimizer.ema_decay > 0 else "network"
     try:

@@ -26,7 +26,8 @@ class DataConfig:
 
     dataset: str = setting(
         "mnist_sample",
-        "mnist_sample (bundled) | mnist | tfds:NAME | folder:PATH | synthetic",
+        "mnist_sample (bundled) | mnist | tfds:NAME | celeba:PATH | folder:PATH | "
+        "synthetic",
     )
     data_dir: str | None = setting(
         None, "folder of prepared TensorFlow Datasets (their default when not given)"
@@ -40,10 +41,12 @@ class DataConfig:
     color: Literal["source", "grey", "rgb"] = setting(
         "source", "grey or rgb images, or as the source has them"
     )
-    crop: Literal["center", "none"] = setting(
+    crop: Literal["center", "none", "hou", "center148", "facenet160"] = setting(
         "center",
         "before resizing: center = cut the largest centred part of the wanted aspect "
-        "ratio, none = stretch",
+        "ratio, none = stretch; for faces, as shares of the 178x218 pixels of CelebA: "
+        "hou = x 30-168, y 40-178, center148 = the central 148x148, facenet160 = the "
+        "central 160x160",
     )
     cache: Literal["auto", "memory", "disk", "none"] = setting(
         "auto",
@@ -56,10 +59,24 @@ class DataConfig:
 class ModelConfig:
     """The encoder and the decoder."""
 
-    network: str = setting("article", "article (28x28x1) | conv (any size that fits)")
+    network: str = setting(
+        "article",
+        "article (28x28x1) | conv (any size that fits) | hou64, hou128, facenet64, "
+        "facenet128 (faces of 64x64 or 128x128)",
+    )
     latent_dim: int = setting(5, "number of latent dimensions")
     depth: int = setting(2, "conv: number of times height and width are halved")
     width: int = setting(32, "conv: channels at full resolution; doubled per halving")
+    decoder_padding: Literal["same", "replicate"] = setting(
+        "same",
+        "hou*, facenet*: what the decoder's convolutions see beyond the border; same = "
+        "zeros, replicate = the border again (as published; converts badly for devices)",
+    )
+    decoder_output: Literal["sigmoid", "linear"] = setting(
+        "sigmoid",
+        "what makes the image of the decoder's last layer; linear = nothing in training, "
+        "and images are cut off at 0 and 1",
+    )
 
 
 @dataclass(frozen=True)
@@ -89,21 +106,26 @@ class ObjectiveConfig:
     perceptual_weight: float = setting(1.0, "weight of the whole perceptual loss")
     perceptual_model: str | None = setting(
         "mnist_classifier",
-        "mnist_classifier (bundled) | keras:NAME | file:PATH.keras or .h5",
+        "mnist_classifier (bundled) | keras:NAME | file:PATH.keras or .h5 | "
+        "graphdef:PATH.pb (frozen TensorFlow graph; images are whitened for it)",
     )
     perceptual_weights: str = setting(
         "imagenet",
         "weights of a keras:NAME network: imagenet | random | path of an .h5 file",
     )
-    perceptual_preprocessing: Literal["none", "0_255", "-1_1", "caffe", "torch"] = (
-        setting(
-            "none",
-            "what a file:PATH network expects: none = [0, 1], 0_255, -1_1, caffe = BGR "
-            "minus ImageNet means, torch = ImageNet mean and deviation",
-        )
+    perceptual_preprocessing: Literal[
+        "none", "0_255", "-1_1", "caffe", "torch", "whiten"
+    ] = setting(
+        "none",
+        "what a file:PATH network expects: none = [0, 1], 0_255, -1_1, caffe = BGR "
+        "minus ImageNet means, torch = ImageNet mean and deviation, whiten = each image "
+        "with mean 0 and deviation 1",
     )
     perceptual_layers: tuple[str, ...] = setting(
-        (), "comma-separated layer names; the model's own default when not given"
+        (),
+        "comma-separated layer names (of a graph: tensor names); keras:VGG19 also takes "
+        "123 or 345 = the first convolution of those blocks; the model's own default "
+        "when not given",
     )
     perceptual_layer_weights: tuple[float, ...] = setting(
         (), "comma-separated weights, one per layer; all 1 when not given"
@@ -124,8 +146,14 @@ class OptimizerConfig:
 
     optimizer: str = setting("adam", "a Keras optimizer, or one of tensorflow-addons")
     learning_rate: float = setting(1e-3, "peak learning rate")
-    schedule: Literal["constant", "cosine"] = setting(
-        "constant", "cosine = decay to 0 at the last step"
+    schedule: Literal["constant", "cosine", "staircase"] = setting(
+        "constant",
+        "cosine = decay to 0 at the last step, staircase = times decay_factor after "
+        "each of decay_stages equal parts of the run",
+    )
+    decay_factor: float = setting(0.5, "staircase: factor from one part to the next")
+    decay_stages: int = setting(
+        5, "staircase: number of parts; with as many epochs, one part is an epoch"
     )
     warmup_steps: int = setting(0, "steps over which the learning rate rises from 0")
     clip_norm: float = setting(0.0, "clip gradients to this global norm; 0 = off")
@@ -238,6 +266,38 @@ _MNIST_DFC = ObjectiveConfig(
     perceptual_normalization="energy",
 )
 
+# Hou, Shen, Sun and Qiu, "Deep feature consistent variational autoencoder" (WACV 2017,
+# arXiv:1610.00291): batch 64, 5 epochs of CelebA, Adam at 0.0005, halved after each epoch,
+# faces cut to x 30-168, y 40-178. Their code (github.com/houxianxu/DFC-VAE) makes 128x128
+# pixels (--network=hou128 --image_size=128) in batches of 40, has Adam's beta1 at 0.5,
+# and in its second epoch halves the rate after each step, which ends the learning; its
+# decoder's last layer is linear and its padding replicated (--decoder_output=linear
+# --decoder_padding=replicate).
+_HOU2017 = Config(
+    data=DataConfig(dataset="tfds:celeb_a", image_size=(64, 64), crop="hou"),
+    model=ModelConfig(network="hou64", latent_dim=100),
+    optimizer=OptimizerConfig(
+        optimizer="adam",
+        learning_rate=5e-4,
+        schedule="staircase",
+        decay_factor=0.5,
+        decay_stages=5,
+    ),
+    training=TrainingConfig(epochs=5, batch_size=64),
+)
+
+# Equations 4 and 5: 1 * KL + 0.5 * sum over layers of half the mean squared difference,
+# hence 0.25, a mean over the features of a layer and a KL summed over latents. Features
+# are those of pixels from 0 to 255. The code sums the KL over the batch too, but averages
+# the features over it, without the half: per image that is --perceptual_weight=0.0125.
+_HOU2017_DFC = ObjectiveConfig(
+    kl_weight=1.0,
+    perceptual_weight=0.25,
+    perceptual_reduction="mean",
+    perceptual_model="keras:VGG19",
+    perceptual_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
+)
+
 PRESETS: dict[str, Config] = {
     # Krasser, "Deep feature consistent variational auto-encoder" (2018): the plain VAE.
     "article-vae": dataclasses.replace(
@@ -254,6 +314,52 @@ PRESETS: dict[str, Config] = {
     ),
     "mnist-dfc-vae": dataclasses.replace(
         _MNIST, preset="mnist-dfc-vae", objective=_MNIST_DFC
+    ),
+    # The plain VAE of Hou et al. The paper does not give its weights; their code adds the
+    # squared error of pixels in [0, 1] to the KL, both summed: half of it twice. (It is
+    # the one thing their code trains at a constant 0.0002, in batches of 20 with twice
+    # the channels; here it differs from the two below in nothing but the loss.)
+    "hou2017-vae": dataclasses.replace(
+        _HOU2017,
+        preset="hou2017-vae",
+        objective=dataclasses.replace(
+            _PLAIN, pixel_loss="gaussian", pixel_weight=2.0, pixel_reduction="sum"
+        ),
+    ),
+    # relu1_1, relu2_1 and relu3_1 of VGG19.
+    "hou2017-vae-123": dataclasses.replace(
+        _HOU2017, preset="hou2017-vae-123", objective=_HOU2017_DFC
+    ),
+    # relu3_1, relu4_1 and relu5_1.
+    "hou2017-vae-345": dataclasses.replace(
+        _HOU2017,
+        preset="hou2017-vae-345",
+        objective=dataclasses.replace(
+            _HOU2017_DFC,
+            perceptual_layers=("block3_conv1", "block4_conv1", "block5_conv1"),
+        ),
+    ),
+    # The VAE of github.com/davidsandberg/facenet, as its wiki trains it: batch 128, 50,000
+    # steps, Adam at a constant 0.0002 (the script's default is 0.0005), 1 * KL + 0.5 *
+    # squared differences of the first three convolutions, summed over layer and batch,
+    # though the KL is averaged over it: per image 0.5 * 128. There, faces of CASIA-WebFace
+    # are aligned by MTCNN, FaceNet sees the original at 160x160 beside the enlarged
+    # 64x64 reconstruction, both scaled by the mean colour of all faces; here both are
+    # 64x64 and whitened image by image, as FaceNet was trained. The decoder ends in a
+    # batch normalisation there, which fixes the contrast of a batch. The graph is to be
+    # downloaded from the links in that repository: --perceptual_model=graphdef:PATH.pb.
+    "facenet-dfc-vae": Config(
+        preset="facenet-dfc-vae",
+        data=DataConfig(dataset="tfds:celeb_a", image_size=(64, 64), crop="facenet160"),
+        model=ModelConfig(network="facenet64", latent_dim=100),
+        objective=ObjectiveConfig(
+            kl_weight=1.0,
+            perceptual_weight=64.0,
+            perceptual_reduction="sum",
+            perceptual_model="graphdef:20170512-110547.pb",
+        ),
+        optimizer=OptimizerConfig(optimizer="adam", learning_rate=2e-4),
+        training=TrainingConfig(steps=50_000, batch_size=128),
     ),
 }
 
@@ -333,6 +439,8 @@ def check(config: Config) -> None:
         "depth": model.depth,
         "width": model.width,
         "learning_rate": optimizer.learning_rate,
+        "decay_factor": optimizer.decay_factor,
+        "decay_stages": optimizer.decay_stages,
         "batch_size": training.batch_size,
         "steps_per_call": training.steps_per_call,
         "log_every": training.log_every,
@@ -369,6 +477,12 @@ def check(config: Config) -> None:
         raise UserError(f"--ema_decay must be below 1, got {optimizer.ema_decay}")
     if training.steps is None and training.epochs is None:
         raise UserError("the length of training is missing: give --steps or --epochs")
+    bernoulli = objective.pixel_weight > 0 and objective.pixel_loss == "bernoulli"
+    if model.decoder_output == "linear" and bernoulli:
+        raise UserError(
+            "--decoder_output=linear gives no probabilities for --pixel_loss=bernoulli; "
+            "choose --pixel_loss=gaussian, or --decoder_output=sigmoid"
+        )
     _check_objective(objective)
 
 
@@ -390,7 +504,8 @@ def _check_objective(objective: ObjectiveConfig) -> None:
     if not objective.perceptual_model:
         raise UserError("--objective=dfc_vae needs a --perceptual_model")
     weights, layers = objective.perceptual_layer_weights, objective.perceptual_layers
-    if weights and layers and len(weights) != len(layers):
+    # One name may stand for several layers; the objective counts those.
+    if weights and len(layers) > 1 and len(weights) != len(layers):
         raise UserError(
             f"--perceptual_layer_weights has {len(weights)} values for {len(layers)} "
             f"--perceptual_layers ({', '.join(layers)}); give one per layer"
@@ -422,18 +537,21 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    """Returns the settings that `to_dict` wrote.
+    """Returns the settings that `to_dict` wrote, also one of an earlier version.
+
+    A setting that is missing gets its default: a default of a new setting means what was
+    done before there was a choice.
 
     Raises:
-      UserError: a section or setting is unknown or missing, or a value is not valid.
+      UserError: a section is missing, a setting unknown, or a value is not valid.
     """
     values = dict(values)
     sections: dict[str, Any] = {}
     for section, cls in SECTIONS.items():
         fields = {f.name for f in dataclasses.fields(cls)}
         found = values.pop(section, None)
-        if not isinstance(found, dict) or set(found) != fields:
-            odd = sorted(set(found or {}) ^ fields) if isinstance(found, dict) else []
+        if not isinstance(found, dict) or set(found) - fields:
+            odd = sorted(set(found) - fields) if isinstance(found, dict) else []
             raise UserError(
                 f"settings in section {section!r} are not those of this version"
                 + (f": {', '.join(odd)}" if odd else "")

@@ -20,7 +20,7 @@ Features = Callable[[tf.Tensor], Sequence[tf.Tensor]]
 
 
 class Objective:
-    """Computes the loss of a batch from images, reconstruction logits and latents.
+    """Computes the loss of a batch from images, the decoder's outputs and latents.
 
     Attributes:
       parts: names of the weighted parts that add up to "loss".
@@ -32,6 +32,7 @@ class Objective:
         features: Features | None = None,
         layers: Sequence[str] = (),
         layer_energies: Sequence[float] | None = None,
+        decoder_output: str = "sigmoid",
     ):
         """Makes the objective.
 
@@ -41,6 +42,8 @@ class Objective:
           layers: names of the layers that `features` returns, in order.
           layer_energies: mean of ||Phi_l(x)||^2 over training images, one per layer;
             needed with perceptual_normalization="energy".
+          decoder_output: what makes the reconstruction of the decoder's outputs, see
+            `ModelConfig`.
 
         Raises:
           UserError: the number of layer weights is not the number of layers.
@@ -48,6 +51,7 @@ class Objective:
         self.config = config
         self.features = features
         self.layers = tuple(layers)
+        self.decoder_output = decoder_output
         weights = config.perceptual_layer_weights or (1.0,) * len(self.layers)
         if features is not None and len(weights) != len(self.layers):
             raise UserError(
@@ -69,7 +73,7 @@ class Objective:
     def __call__(
         self,
         images: tf.Tensor,
-        recon_logits: tf.Tensor,
+        outputs: tf.Tensor,
         z_mean: tf.Tensor,
         z_log_var: tf.Tensor,
         step: tf.Tensor,
@@ -78,7 +82,7 @@ class Objective:
 
         Args:
           images: [N, H, W, C] float32 in [0, 1].
-          recon_logits: [N, H, W, C] float32; their sigmoid is the reconstruction.
+          outputs: [N, H, W, C] float32 of the decoder.
           z_mean: [N, D].
           z_log_var: [N, D].
           step: [] integer, the number of steps done so far; drives the KL warm-up.
@@ -92,10 +96,10 @@ class Objective:
         images = tf.convert_to_tensor(images, tf.float32)
         terms: dict[str, tf.Tensor] = {}
         if config.pixel_weight > 0:
-            pixel = self._pixel_term(images, recon_logits)
+            pixel = self._pixel_term(images, outputs)
             terms["pixel_loss"] = config.pixel_weight * pixel
         if self.features is not None:
-            terms |= self.perceptual_terms(images, tf.sigmoid(recon_logits))
+            terms |= self.perceptual_terms(images, self._reconstruction(outputs))
         kl_per_dimension = losses.kl_nats_per_dimension(z_mean, z_log_var)
         terms["kl_nats_per_dimension"] = kl_per_dimension
         terms["kl_nats"] = tf.reduce_sum(kl_per_dimension, axis=-1)
@@ -125,12 +129,12 @@ class Objective:
         terms: dict[str, tf.Tensor] = {}
         total = tf.constant(0.0)
         targets = [tf.stop_gradient(f) for f in self.features(images)]
-        outputs = self.features(others)
-        for layer, weight, target, output in zip(
-            self.layers, self.layer_weights, targets, outputs, strict=True
+        features = self.features(others)
+        for layer, weight, target, feature in zip(
+            self.layers, self.layer_weights, targets, features, strict=True
         ):
             distance = _reduce(
-                losses.squared_error(target, output),
+                losses.squared_error(target, feature),
                 config.perceptual_reduction,
                 target,
             )
@@ -147,12 +151,17 @@ class Objective:
         progress = tf.cast(step + 1, tf.float32) / config.kl_warmup_steps
         return config.kl_weight * tf.minimum(progress, 1.0)
 
-    def _pixel_term(self, images: tf.Tensor, recon_logits: tf.Tensor) -> tf.Tensor:
+    def _reconstruction(self, outputs: tf.Tensor) -> tf.Tensor:
+        # Linear outputs beyond [0, 1] stay there: cut off, as an image is, they would
+        # have no gradient to come back by.
+        return outputs if self.decoder_output == "linear" else tf.sigmoid(outputs)
+
+    def _pixel_term(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         if self.config.pixel_loss == "bernoulli":
-            term = losses.bernoulli_nll_nats(images, recon_logits)
+            term = losses.bernoulli_nll_nats(images, outputs)
         else:
             # -log p(x|z) of a Gaussian with unit variance, without its constant.
-            term = 0.5 * losses.squared_error(images, tf.sigmoid(recon_logits))
+            term = 0.5 * losses.squared_error(images, self._reconstruction(outputs))
         return _reduce(term, self.config.pixel_reduction, images)
 
 

@@ -16,3 +16,13 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_celeba(tmp_path_factory) -> Path:
+    """A folder like CelebA's with 60 drawn faces: 40 train, 14 test. To be read only."""
+    from tests import faces
+
+    folder = tmp_path_factory.mktemp("celeba")
+    faces.write_celeba(folder)
+    return folder

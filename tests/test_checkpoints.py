@@ -13,6 +13,9 @@ from dfcvae_tf.config import apply_settings, preset_config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.run_dir import RunDir
+from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
+from dfcvae_tf.training.steps import TrainState
+from dfcvae_tf.weights import get_arrays
 
 
 def save_some(directory, keep=3, steps=(10, 20, 30)):
@@ -141,3 +144,36 @@ def test_damaged_runs_are_one_line(finished):
     finished.config.write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         load_for_inference(str(finished))
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_checkpoint_of_training_can_be_loaded_without_finishing(finished, ema_decay):
+    config = checkpoints_lib.read_config(finished)
+    config = apply_settings(config, {"ema_decay": ema_decay})
+    checkpoints_lib.write_config(finished, config, "made up")
+    finished.weights.unlink()
+    optimizer = build_optimizer(
+        config.optimizer, LearningRate(config.optimizer, total_steps=10)
+    )
+    vae = build_vae(config.model, (8, 8, 1), "float32")
+    state = TrainState(vae, optimizer, ema=ema_decay > 0)
+    saver = Checkpoints(finished.checkpoints, 3, state.checkpointed())
+    wanted = build_vae(config.model, (8, 8, 1), "float32")
+    for step in (1, 2):
+        for variable in [*state.network_variables, *state.ema]:
+            variable.assign(tf.random.stateless_normal(variable.shape, [step, step]))
+        saver.save(step)
+        if step == 1:
+            state.copy_inference_weights(wanted)
+    loaded = load_for_inference(str(finished), step=1).vae
+    for name in ("encoder", "decoder"):
+        expected = get_arrays(getattr(wanted, name))
+        for key, array in get_arrays(getattr(loaded, name)).items():
+            np.testing.assert_array_equal(array, expected[key])
+
+    with pytest.raises(UserError, match="no checkpoint of step 3; .* steps 1, 2"):
+        load_for_inference(str(finished), step=3)
+    data = finished.checkpoints / "ckpt-2.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:10])
+    with pytest.raises(UserError, match="step 2 in .* is damaged"):
+        load_for_inference(str(finished), step=2)

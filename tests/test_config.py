@@ -39,6 +39,31 @@ def test_article_presets_are_the_articles_recipe():
     assert dfc.objective.perceptual_model == "mnist_classifier"
 
 
+def test_hou2017_presets_differ_in_nothing_but_the_loss():
+    plain = preset_config("hou2017-vae")
+    for digits in ("123", "345"):
+        dfc = preset_config(f"hou2017-vae-{digits}")
+        same = dataclasses.replace(plain, preset=dfc.preset, objective=dfc.objective)
+        assert dfc == same
+        names = tuple(f"block{digit}_conv1" for digit in digits)
+        assert dfc.objective.perceptual_layers == names
+    assert (plain.model.network, plain.model.latent_dim) == ("hou64", 100)
+    assert (plain.training.batch_size, plain.training.epochs) == (64, 5)
+    assert plain.optimizer.learning_rate == 5e-4
+    # Halved from epoch to epoch.
+    assert plain.optimizer.decay_stages == plain.training.epochs
+    assert plain.optimizer.decay_factor == 0.5
+
+
+def test_one_name_may_stand_for_several_layers():
+    settings = {
+        "perceptual_model": "keras:VGG19",
+        "perceptual_layers": ("123",),
+        "perceptual_layer_weights": (1.0, 2.0, 3.0),
+    }
+    apply_settings(preset_config("mnist-dfc-vae"), settings)
+
+
 def test_a_setting_overrides_its_preset():
     config = apply_settings(
         preset_config("mnist-vae"), {"latent_dim": 7, "steps": None, "epochs": 2.0}
@@ -83,7 +108,7 @@ def test_another_perceptual_model_or_layers_leave_the_presets_weights_behind():
         ({"learning_rate": float("nan")}, "--learning_rate must be a finite number"),
         ({"ema_decay": 1.0}, "--ema_decay must be below 1"),
         ({"seed": 2**32}, "--seed must be below 2**32"),
-        ({"schedule": "cosin"}, "constant, cosine. Did you mean 'cosine'?"),
+        ({"schedule": "cosin"}, "cosine, staircase. Did you mean 'cosine'?"),
         ({"steps": 1, "epochs": 1.0}, "both --steps and --epochs"),
         (
             {"perceptual_layers": ("a", "b"), "perceptual_layer_weights": (1.0,)},
@@ -93,6 +118,11 @@ def test_another_perceptual_model_or_layers_leave_the_presets_weights_behind():
             {"perceptual_layer_weights": (1.0, -1.0, 1.0, 1.0)},
             "must be finite and not negative",
         ),
+        (
+            {"pixel_weight": 1.0, "decoder_output": "linear"},
+            "choose --pixel_loss=gaussian",
+        ),
+        ({"decay_factor": 0.0}, "--decay_factor must be greater than 0"),
         ({"perceptual_model": None}, "--objective=dfc_vae needs a --perceptual_model"),
     ],
 )
@@ -130,8 +160,15 @@ def test_only_settings_that_change_the_computation_differ():
 def test_json_of_another_version_is_refused_by_name():
     values = config_lib.to_dict(preset_config("mnist-vae"))
     values["model"]["latent_dims"] = values["model"].pop("latent_dim")
-    with pytest.raises(UserError, match="'model'.*latent_dim, latent_dims"):
+    with pytest.raises(UserError, match="'model'.*: latent_dims"):
         config_lib.from_dict(values)
+
+
+def test_settings_that_an_earlier_version_did_not_have_get_their_default():
+    config = preset_config("mnist-vae")
+    values = config_lib.to_dict(config)
+    del values["model"]["decoder_output"], values["optimizer"]["decay_stages"]
+    assert config_lib.from_dict(values) == config
 
 
 def test_every_setting_has_help_and_one_home():

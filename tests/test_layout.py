@@ -35,9 +35,11 @@ PROGRAMS = [
     "dfcvae_tf.evaluate",
     "dfcvae_tf.interpolate",
     "dfcvae_tf.sample",
+    "export.__main__",
     "tools.benchmark",
     "tools.bundle_run",
     "tools.make_mnist_sample",
+    "tools.prepare_celeba",
     "tools.serve_web",
 ]
 
@@ -85,7 +87,7 @@ def test_no_module_reads_the_global_flags():
 def test_every_program_is_listed_here():
     found = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for folder in (PACKAGE, "tools")
+        for folder in (PACKAGE, "export", "tools")
         for path in (ROOT / folder).rglob("*.py")
         if '\nif __name__ == "__main__":' in path.read_text()
     ]

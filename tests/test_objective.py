@@ -126,6 +126,27 @@ def test_gradient_reaches_the_reconstruction_only_through_its_own_features(batch
     assert np.abs(to_logits).min() > 0
 
 
+def test_linear_outputs_are_compared_as_they_are_also_beyond_white(batch):
+    images, outputs = batch[0], tf.constant(3.0 + batch[1])
+    objective = Objective(
+        config(pixel_weight=1.0, pixel_loss="gaussian"),
+        fake_features,
+        ("a", "b"),
+        decoder_output="linear",
+    )
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        terms = objective(images, outputs, *batch[2:], STEP)
+    squared = (images - outputs.numpy()) ** 2
+    np.testing.assert_allclose(
+        terms["pixel_loss"], 0.5 * squared.sum((1, 2, 3)), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        terms["distance/a"], 4 * squared.sum((1, 2, 3)), rtol=1e-5
+    )
+    assert np.abs(tape.gradient(terms["loss"], outputs)).min() > 0
+
+
 def test_layer_energies_are_means_over_images():
     images = np.random.default_rng(0).random((5, 6, 6, 1)).astype(np.float32)
     energies = measure_layer_energies(

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -395,3 +396,23 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(tmp_path):
         assert sum(line.startswith("error:") for line in lines) == 1
         assert str(disk) in result.stderr
         assert not [n for n in os.listdir(disk / "run") if n.startswith(".")]
+
+
+def test_a_damaged_image_met_while_training_is_one_line(tmp_path, capsys, tiny_celeba):
+    faces = tmp_path / "faces"
+    shutil.copytree(tiny_celeba, faces)
+    damaged = faces / "img_align_celeba" / "000007.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    code = train_here(
+        f"--dataset=celeba:{faces}",
+        "--image_size=16",
+        "--network=conv",
+        "--objective=vae",
+        "--cache=none",
+        "--batch_size=8",
+        "--steps=20",
+        f"--run_dir={tmp_path / 'run'}",
+    )
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert code == 2
+    assert error.startswith("error: ") and "000007.jpg" in error

@@ -13,6 +13,7 @@ import psutil
 import tensorflow as tf
 
 from dfcvae_tf import run_dir
+from dfcvae_tf.data.source import unreadable_file
 from dfcvae_tf.errors import UserError
 
 Place = Literal["memory", "disk", "none"]
@@ -70,7 +71,7 @@ def load(
     """Reads a dataset once, to its end, and keeps its elements.
 
     Args:
-      dataset: `count` elements {"image": uint8 [H, W, C], and maybe "label": int64 []}.
+      dataset: `count` elements {"image": uint8 [H, W, C], and maybe more}.
       count: number of elements.
       image_shape: (H, W, C).
       place: "memory", or "disk": a file in the temporary folder (the environment
@@ -79,7 +80,8 @@ def load(
       what: what is read, for error messages.
 
     Returns:
-      {"image": uint8 [count, H, W, C], and maybe "label": int64 [count]}, on the CPU.
+      {"image": uint8 [count, H, W, C], and what else the elements have: [count, ...] of
+      the same type}, on the CPU. What is no image is small, and always in memory.
 
     Raises:
       UserError: the data cannot be read, is not `count` elements, or does not fit.
@@ -91,9 +93,7 @@ def load(
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 path = Path(folder) / "images"
                 with run_dir.disk_errors(path), open(path, "wb") as file:
-                    labels = _read(
-                        dataset, shape, what, lambda _, x: file.write(x.data)
-                    )
+                    rest = _read(dataset, shape, what, lambda _, x: file.write(x.data))
                 images = tf.raw_ops.ImmutableConst(
                     dtype=tf.uint8, shape=shape, memory_region_name=str(path)
                 )
@@ -109,12 +109,10 @@ def load(
             def put(start: int, batch: np.ndarray) -> None:
                 array[start : start + len(batch)] = batch
 
-            labels = _read(dataset, shape, what, put)
+            rest = _read(dataset, shape, what, put)
             images = tf.constant(array)
-        stored = {"image": images}
-        if labels is not None:
-            stored["label"] = tf.constant(labels, tf.int64)
-    return stored
+        others = {name: tf.constant(values) for name, values in rest.items()}
+    return {"image": images, **others}
 
 
 def _read(
@@ -122,27 +120,29 @@ def _read(
     shape: tuple[int, int, int, int],
     what: str,
     put: Callable[[int, np.ndarray], object],
-) -> np.ndarray | None:
-    """Hands batches of images to `put(first index, images)`; returns the labels."""
+) -> dict[str, np.ndarray]:
+    """Hands batches of images to `put(first index, images)`; returns all else."""
     count = shape[0]
     # No more than there are: tf.data sets aside room for a whole batch.
     per_batch = min(count, max(1, FILL_BYTES // int(np.prod(shape[1:]))))
-    labels = []
+    parts: dict[str, list[np.ndarray]] = {}
     done = 0
     try:
         for batch in dataset.batch(per_batch).prefetch(1).as_numpy_iterator():
-            images = batch["image"]
+            images = batch.pop("image")
             if done + len(images) <= count:
                 put(done, images)
             done += len(images)
-            if "label" in batch:
-                labels.append(batch["label"])
+            for name, values in batch.items():
+                parts.setdefault(name, []).append(values)
     except tf.errors.OpError as error:
         # Without the names of TensorFlow's own nodes around it.
         reason = re.sub(
             r"\{\{.*?\}\} ?| ?\[Op:.*", "", error.message.partition("\n")[0]
         )
-        raise UserError(f"cannot read {what}: {reason}") from error
+        raise (
+            unreadable_file(error) or UserError(f"cannot read {what}: {reason}")
+        ) from error
     if done != count:
         raise UserError(f"{what} has {done} images where {count} were announced")
-    return np.concatenate(labels) if labels else None
+    return {name: np.concatenate(values) for name, values in parts.items()}

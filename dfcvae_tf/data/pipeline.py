@@ -2,8 +2,8 @@
 
 Stages, with the element after each:
 
-1. decode (the source): {"image": uint8 [h, w, c], "label": int64 []}; sets without
-   labels have no "label" at any stage
+1. decode (the source): {"image": uint8 [h, w, c], "label": int64 [], "attributes":
+   int8 [A]}; sets without labels or attributes have no such key at any stage
 2. crop, resize, colour (`prepare.py`): uint8 [H, W, C]
 3. cache (`cache.py`): all images of the split, uint8 [N, H, W, C]
 4. shuffle, anew for each epoch: int64 [], the index of an image
@@ -28,7 +28,7 @@ import tensorflow as tf
 from dfcvae_tf import images
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import cache
-from dfcvae_tf.data.prepare import prepare_image
+from dfcvae_tf.data.prepare import PARTS, part_box, prepare_image
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
 
@@ -42,6 +42,8 @@ ONE_REPLICA = range(1)
 def prepared_shape(source: Source, config: DataConfig) -> tuple[int, int, int]:
     """Returns (height, width, channels) of the images that training will see.
 
+    Without `image_size` that is the source's size, or that of the part cut out of it.
+
     Raises:
       UserError: the source's images differ in size, and no `image_size` is set.
     """
@@ -50,6 +52,8 @@ def prepared_shape(source: Source, config: DataConfig) -> tuple[int, int, int]:
         channels = {"grey": 1, "rgb": 3}[config.color]
     if config.image_size is not None:
         height, width = config.image_size
+    elif config.crop in PARTS and height is not None and width is not None:
+        height, width = part_box(config.crop, height, width)[2:]
     if height is None or width is None:
         raise UserError(
             f"the images of {source.name} differ in size; give --image_size, such as "
@@ -81,8 +85,8 @@ def train_batches(
       replicas: which parts are yielded here; for each step in turn.
 
     Returns:
-      Dataset of {"image": float32 [B / R, H, W, C] in [0, 1], and with labels "label":
-      int64 [B / R]}.
+      Dataset of {"image": float32 [B / R, H, W, C] in [0, 1], with labels "label": int64
+      [B / R], with attributes "attributes": int8 [B / R, A]}.
 
     Raises:
       UserError: B is not divisible by R, or the split cannot be read or does not fit.
@@ -147,8 +151,9 @@ def eval_batches(
       batch_size: images per batch; the last batch holds what is left.
 
     Returns:
-      Finite dataset of {"image": float32 [batch, H, W, C] in [0, 1], and with labels
-      "label": int64 [batch]}; it can be gone through any number of times.
+      Finite dataset of {"image": float32 [batch, H, W, C] in [0, 1], with labels
+      "label": int64 [batch], with attributes "attributes": int8 [batch, A]}; it can be
+      gone through any number of times.
 
     Raises:
       UserError: the split cannot be read or does not fit.
@@ -170,7 +175,7 @@ def _prepare(
         }
 
     prepared = source.dataset(split)
-    if source.image_shape != image_shape:
+    if source.image_shape != image_shape or config.crop in PARTS:
         prepared = prepared.map(
             prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )

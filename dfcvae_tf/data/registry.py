@@ -1,11 +1,18 @@
 """Opens a source by the name given to `--dataset`."""
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data import folder, mnist_sample, synthetic, tfds_source
+from dfcvae_tf.data import celeba, folder, mnist_sample, synthetic, tfds_source
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import unknown_name
 
-FORMS = ("mnist_sample", "mnist", "tfds:NAME", "folder:PATH", "synthetic")
+FORMS = (
+    "mnist_sample",
+    "mnist",
+    "tfds:NAME",
+    "celeba:PATH",
+    "folder:PATH",
+    "synthetic",
+)
 
 
 def open_source(config: DataConfig, seed: int) -> Source:
@@ -28,6 +35,8 @@ def open_source(config: DataConfig, seed: int) -> Source:
         return synthetic.open_synthetic(config, seed)
     if kind == "tfds" and rest:
         return tfds_source.open_tfds(name, rest, config)
+    if kind == "celeba" and rest:
+        return celeba.open_celeba(name, rest)
     if kind == "folder" and rest:
         return folder.open_folder(name, rest)
     raise unknown_name("--dataset", name, FORMS)

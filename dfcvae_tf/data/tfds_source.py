@@ -20,7 +20,9 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
 
     What is prepared under `config.data_dir` is read without any use of the network, and
     never written to. The test split is the set's "test", else its "validation", else
-    the last tenth of "train". Labels are those of the feature "label", if there is one.
+    the last tenth of "train". Labels are those of the feature "label", if there is one;
+    attributes those of a feature "attributes" made of yes or no, sorted by name, as
+    `celeb_a` has them.
 
     Args:
       name: the source's name.
@@ -60,16 +62,24 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
         )
     labelled = isinstance(features.get("label"), tfds.features.ClassLabel)
     class_names = tuple(features["label"].names) if labelled else ()
+    attribute_names = _attribute_names(features.get("attributes"))
     splits, split_text = _splits(tfds_name, builder)
 
     def keep(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         kept = {"image": example["image"][..., :3]}  # a fourth channel is transparency
         if labelled:
             kept["label"] = tf.cast(example["label"], tf.int64)
+        if attribute_names:
+            found = [example["attributes"][name] for name in attribute_names]
+            kept["attributes"] = tf.cast(tf.stack(found), tf.int8)
         return kept
 
     def dataset(split: str) -> tf.data.Dataset:
-        wanted = {"image": True, "label": True} if labelled else {"image": True}
+        wanted: dict[str, Any] = {"image": True}
+        if labelled:
+            wanted["label"] = True
+        if attribute_names:
+            wanted["attributes"] = dict.fromkeys(attribute_names, True)
         return builder.as_dataset(
             split=splits[split],
             shuffle_files=False,
@@ -94,12 +104,25 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
         image_shape=(height, width, min(channels, 3)),
         class_names=class_names,
         dataset=dataset,
+        attribute_names=attribute_names,
     )
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """False for what TensorFlow Datasets says of its own code at every start."""
     return "`FeatureConnector.dtype` is deprecated" not in record.getMessage()
+
+
+def _attribute_names(feature: Any) -> tuple[str, ...]:
+    """Returns the sorted names of a dictionary of booleans; none of any other feature."""
+    import tensorflow_datasets as tfds
+
+    if not isinstance(feature, tfds.features.FeaturesDict):
+        return ()
+    parts = dict(feature.items())
+    if any(part.shape != () or part.np_dtype != np.bool_ for part in parts.values()):
+        return ()
+    return tuple(sorted(parts))
 
 
 def _prepared_builder(tfds_name: str, data_dir: str | None) -> Any:

@@ -62,7 +62,7 @@ def run_on_images(model: InferenceModel, images: np.ndarray, seed: int) -> RunOu
             tf.shape(z_mean), _seed(seed, _POSTERIOR, index)
         )
         z = sample_z(z_mean, z_log_var, noise)
-        nll = losses.bernoulli_nll_nats(x, model.vae.decoder(z, training=False))
+        nll = losses.bernoulli_nll_nats(x, model.vae.decode_logits(z))
         kl = losses.kl_nats_per_dimension(z_mean, z_log_var)
         return z_mean, z_log_var, model.decoder(z_mean), kl, nll
 
@@ -99,7 +99,7 @@ def importance_weighted_nll(
         noise = tf.random.stateless_normal(shape, _seed(seed, _IMPORTANCE, index))
         z = sample_z(z_mean, z_log_var, noise)
         flat = tf.reshape(z, [-1, z_mean.shape[-1]])
-        logits = model.vae.decoder(flat, training=False)
+        logits = model.vae.decode_logits(flat)
         nll = losses.bernoulli_nll_nats(tf.tile(x, [num_samples, 1, 1, 1]), logits)
         # log p(z) - log q(z|x); the two constants log(2 pi) cancel.
         log_ratio = 0.5 * tf.reduce_sum(noise**2 + z_log_var - z**2, axis=-1)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from dfcvae_tf.config import Config, ObjectiveConfig
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.perceptual.classifiers import load_classifier
-from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor, KerasFeatures
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 
 MNIST_JUDGE = "mnist_judge"
@@ -123,7 +123,7 @@ def build_judge(
         )
     if name == MNIST_JUDGE:
         layers = layers or _MNIST_JUDGE_LAYERS
-        return Judge(FeatureExtractor(name, load_classifier(name), tuple(layers)))
+        return Judge(KerasFeatures(name, load_classifier(name), tuple(layers)))
     objective = ObjectiveConfig(
         perceptual_model=name,
         perceptual_layers=tuple(layers),

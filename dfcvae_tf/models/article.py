@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.blocks import conv
+from dfcvae_tf.models.blocks import conv, output_bias
 
 layers = tf.keras.layers
 
@@ -12,7 +12,7 @@ layers = tf.keras.layers
 def build(
     config: ModelConfig, image_shape: tuple[int, int, int], dtype: str
 ) -> tuple[tf.keras.Model, tf.keras.Model]:
-    """Encoder [N, 28, 28, 1] -> 2 x [N, D]; decoder [N, D] -> logits [N, 28, 28, 1].
+    """Encoder [N, 28, 28, 1] -> 2 x [N, D]; decoder [N, D] -> outputs [N, 28, 28, 1].
 
     Raises:
       UserError: the images are not 28x28x1.
@@ -44,6 +44,13 @@ def build(
     x = layers.Conv2DTranspose(
         32, 3, 2, padding="same", activation="relu", dtype=dtype, name="deconv1"
     )(x)
-    x = layers.Conv2D(1, 3, padding="same", dtype=dtype, name="conv1")(x)
-    logits = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
-    return encoder, tf.keras.Model(z, logits, name="decoder")
+    x = layers.Conv2D(
+        1,
+        3,
+        padding="same",
+        bias_initializer=output_bias(config.decoder_output),
+        dtype=dtype,
+        name="conv1",
+    )(x)
+    outputs = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+    return encoder, tf.keras.Model(z, outputs, name="decoder")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.blocks import conv
+from dfcvae_tf.models.blocks import conv, output_bias
 
 layers = tf.keras.layers
 
@@ -17,7 +17,7 @@ layers = tf.keras.layers
 def build(
     config: ModelConfig, image_shape: tuple[int, int, int], dtype: str
 ) -> tuple[tf.keras.Model, tf.keras.Model]:
-    """Encoder [N, H, W, C] -> 2 x [N, D]; decoder [N, D] -> logits [N, H, W, C].
+    """Encoder [N, H, W, C] -> 2 x [N, D]; decoder [N, D] -> outputs [N, H, W, C].
 
     `config.depth` halvings; channels double with each, from `config.width`.
 
@@ -55,6 +55,13 @@ def build(
     for level in reversed(range(config.depth)):
         x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{level}")(x)
         x = conv(config.width * 2**level, dtype, f"conv{level}")(x)
-    x = layers.Conv2D(channels, 3, padding="same", dtype=dtype, name="to_logits")(x)
-    logits = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
-    return encoder, tf.keras.Model(z, logits, name="decoder")
+    x = layers.Conv2D(
+        channels,
+        3,
+        padding="same",
+        bias_initializer=output_bias(config.decoder_output),
+        dtype=dtype,
+        name="to_logits",
+    )(x)
+    outputs = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+    return encoder, tf.keras.Model(z, outputs, name="decoder")

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import unknown_name
-from dfcvae_tf.models import article, conv
+from dfcvae_tf.models import article, conv, hou
 
 ImageShape = tuple[int, int, int]
 # (settings, (H, W, C), Keras dtype policy) -> encoder, decoder
@@ -18,6 +18,7 @@ NetworkBuilder = Callable[
 NETWORKS: dict[str, NetworkBuilder] = {
     "article": article.build,
     "conv": conv.build,
+    **dict.fromkeys(hou.RECIPES, hou.build),
 }
 
 
@@ -27,12 +28,14 @@ class VAE:
 
     Attributes:
       encoder: images [N, H, W, C] float32 in [0, 1] -> z_mean, z_log_var [N, D] float32.
-      decoder: z [N, D] float32 -> recon_logits [N, H, W, C] float32, unbounded; their
-        sigmoid is the image.
+      decoder: z [N, D] float32 -> outputs [N, H, W, C] float32, unbounded.
+      decoder_output: what makes the image of them, see `ModelConfig`: with "sigmoid" they
+        are its logits.
     """
 
     encoder: tf.keras.Model
     decoder: tf.keras.Model
+    decoder_output: str = "sigmoid"
 
     @property
     def trainable_variables(self) -> list[tf.Variable]:
@@ -44,7 +47,22 @@ class VAE:
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """z [N, D] -> images [N, H, W, C] float32 in [0, 1], in inference mode."""
-        return tf.sigmoid(self.decoder(z, training=False))
+        return self.to_images(self.decoder(z, training=False))
+
+    def to_images(self, outputs: tf.Tensor) -> tf.Tensor:
+        """The decoder's outputs -> images of the same shape, float32 in [0, 1]."""
+        if self.decoder_output == "sigmoid":
+            return tf.sigmoid(outputs)
+        return tf.clip_by_value(outputs, 0.0, 1.0)
+
+    def decode_logits(self, z: tf.Tensor) -> tf.Tensor:
+        """z [N, D] -> logits of the images, float32, finite, in inference mode."""
+        outputs = self.decoder(z, training=False)
+        if self.decoder_output == "sigmoid":
+            return outputs
+        # Half an 8-bit step away from black and white, where a logit is infinite.
+        images = tf.clip_by_value(outputs, 0.5 / 255, 1 - 0.5 / 255)
+        return tf.math.log(images) - tf.math.log1p(-images)
 
 
 def sample_z(z_mean: tf.Tensor, z_log_var: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
@@ -69,4 +87,5 @@ def build_vae(config: ModelConfig, image_shape: ImageShape, dtype: str) -> VAE:
     """
     if config.network not in NETWORKS:
         raise unknown_name("network", config.network, NETWORKS)
-    return VAE(*NETWORKS[config.network](config, image_shape, dtype))
+    networks = NETWORKS[config.network](config, image_shape, dtype)
+    return VAE(*networks, config.decoder_output)

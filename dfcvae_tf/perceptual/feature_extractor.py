@@ -1,4 +1,4 @@
-"""Hidden-layer features of a frozen Keras network.
+"""Hidden-layer features of a frozen network.
 
 A perceptual loss compares two images by what a network sees in them: Hou, Shen, Sun and
 Qiu, "Deep Feature Consistent Variational Autoencoder" (WACV 2017, arXiv:1610.00291).
@@ -20,54 +20,42 @@ _LUMA = (0.299, 0.587, 0.114)
 class FeatureExtractor:
     """Maps images to the outputs of some layers of a frozen network.
 
-    It works on its own float32 copy of the part of the network that those layers need,
-    whatever precision policy is set; nothing changes its variables. It is a plain
-    object, so a tf.Module or Keras model that holds one does not track its variables.
-
     Gradients flow through it to the images. It may be called eagerly, inside a
-    tf.function (compiled by XLA or not) and in a replica of a tf.distribute strategy. With
-    several devices, build it under the strategy's scope, so that each device has the
-    variables: XLA refuses those of another device, and without XLA they would be copied
-    in each step.
+    tf.function (compiled by XLA or not) and in a replica of a tf.distribute strategy.
 
     Attributes:
       name: the network's name, as in --perceptual_model.
       layers: the layers' names, in the order of the outputs.
-      model: the network up to the deepest of the layers; its input is preprocessed.
+      variables: the network's weights; none of them is trainable.
     """
 
     def __init__(
         self,
         name: str,
-        model: tf.keras.Model,
         layers: tuple[str, ...],
+        network: Callable[[tf.Tensor], Any],
+        input_shape: tuple[int | None, int | None, int],
         preprocess: Preprocess | None = None,
+        variables: tuple = (),
     ):
-        """Copies the needed part of `model`.
+        """Makes the extractor; see `KerasFeatures` and `graphdef.py`.
 
         Args:
           name: what the network is called in messages.
-          model: a built functional or sequential model with one input [N, H, W, 1 or 3];
-            H and W may be None (any size).
-          layers: names of layers of `model`, at least one.
+          layers: names of the layers.
+          network: preprocessed images [N, H, W, C] float32 -> one float32 [N, ...] per
+            layer.
+          input_shape: (H, W, C) that the network takes, C being 1 or 3; None: any size.
           preprocess: maps float32 [N, H, W, C] in [0, 1], in the size and with the
             channels of the network's input, to what the network was trained on.
-
-        Raises:
-          UserError: a layer is unknown or has no single float output (the message lists
-            those that do), or the network's input is not one image.
+          variables: see above.
         """
         self.name = name
         self.layers = tuple(layers)
-        self.model = _frozen_part(name, model, self.layers)
+        self.variables = tuple(variables)
+        self._network = network
+        *self._size, self._channels = input_shape
         self._preprocess = preprocess
-        self._size = tuple(self.model.inputs[0].shape[1:3])
-        self._channels = self.model.inputs[0].shape[3]
-
-    @property
-    def variables(self) -> tuple:
-        """The network's weights; none of them is trainable."""
-        return tuple(self.model.weights)
 
     def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns the features of images.
@@ -94,7 +82,54 @@ class FeatureExtractor:
             images = tf.repeat(images, 3, axis=-1)
         if self._preprocess is not None:
             images = self._preprocess(images)
-        return tuple(tf.nest.flatten(self.model(images, training=False)))
+        return tuple(tf.nest.flatten(self._network(images)))
+
+
+class KerasFeatures(FeatureExtractor):
+    """Features of a Keras network.
+
+    It works on its own float32 copy of the part of the network that the layers need,
+    whatever precision policy is set; nothing changes its variables. It is a plain
+    object, so a tf.Module or Keras model that holds one does not track its variables.
+
+    With several devices, build it under the strategy's scope, so that each device has the
+    variables: XLA refuses those of another device, and without XLA they would be copied
+    in each step.
+
+    Attributes:
+      model: the network up to the deepest of the layers; its input is preprocessed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: tf.keras.Model,
+        layers: tuple[str, ...],
+        preprocess: Preprocess | None = None,
+    ):
+        """Copies the needed part of `model`.
+
+        Args:
+          name: what the network is called in messages.
+          model: a built functional or sequential model with one input [N, H, W, 1 or 3];
+            H and W may be None (any size).
+          layers: names of layers of `model`, at least one.
+          preprocess: maps float32 [N, H, W, C] in [0, 1], in the size and with the
+            channels of the network's input, to what the network was trained on.
+
+        Raises:
+          UserError: a layer is unknown or has no single float output (the message lists
+            those that do), or the network's input is not one image.
+        """
+        self.model = _frozen_part(name, model, tuple(layers))
+        super().__init__(
+            name,
+            layers,
+            lambda images: self.model(images, training=False),
+            tuple(self.model.inputs[0].shape[1:]),
+            preprocess,
+            tuple(self.model.weights),
+        )
 
 
 def layer_list(model: tf.keras.Model) -> str:

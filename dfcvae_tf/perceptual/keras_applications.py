@@ -16,12 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError, unknown_name
-from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
 from dfcvae_tf.weights import named_variables, weight_name
 
-# relu1_1, relu2_1 and relu3_1 of VGG19, as in Hou et al. 2017 (arXiv:1610.00291). A
-# convolution of Keras' VGG19 includes its ReLU.
-DEFAULT_LAYERS = {"VGG19": ("block1_conv1", "block2_conv1", "block3_conv1")}
+# relu1_1, relu2_1 and relu3_1 of VGG19, and so on, as Hou et al. 2017 (arXiv:1610.00291)
+# name their two models after them. A convolution of Keras' VGG19 includes its ReLU.
+SHORTHANDS = {
+    "VGG19": {
+        "123": ("block1_conv1", "block2_conv1", "block3_conv1"),
+        "345": ("block3_conv1", "block4_conv1", "block5_conv1"),
+    }
+}
+DEFAULT_LAYERS = {"VGG19": SHORTHANDS["VGG19"]["123"]}
 
 # Smallest height and width that Keras builds a network for; 32 for those not named.
 _MIN_SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
@@ -40,7 +46,7 @@ def build_keras_application(
     weights: str,
     image_shape: tuple[int, int, int],
     seed: int,
-) -> FeatureExtractor:
+) -> KerasFeatures:
     """Returns a network of tf.keras.applications as a feature extractor.
 
     The network is built for the size of the images; images smaller than Keras builds
@@ -50,7 +56,8 @@ def build_keras_application(
 
     Args:
       network: name of the class, such as "VGG19".
-      layers: names of layers; the network's default when empty (only VGG19 has one).
+      layers: names of layers, or one of the network's `SHORTHANDS`; the network's
+        default when empty (only VGG19 has one).
       weights: "imagenet" downloads Keras' weights, once; "random" draws He-normal
         kernels (He et al. 2015, arXiv:1502.01852), the same for the same seed on every
         machine; else the path of an .h5 weights file as Keras distributes them, of
@@ -64,6 +71,7 @@ def build_keras_application(
     """
     if network not in network_names():
         raise unknown_name("network", f"keras:{network}", network_names())
+    layers = _written_out(network, layers)
     if weights not in ("imagenet", "random") and not Path(weights).is_file():
         raise UserError(
             f"--perceptual_weights={weights!r} is neither imagenet nor random nor an "
@@ -87,10 +95,10 @@ def build_keras_application(
     # The function lives in the module of the network: not every network has a public
     # module of its own under tf.keras.applications.
     preprocess_input = sys.modules[builder.__module__].preprocess_input
-    extractor = FeatureExtractor(
+    extractor = KerasFeatures(
         f"keras:{network}",
         model,
-        layers or DEFAULT_LAYERS.get(network, ()),
+        layers,
         lambda images: preprocess_input(images * 255.0, data_format="channels_last"),
     )
     if weights == "random":
@@ -156,6 +164,20 @@ def load_h5_weights(
             )
     for layer in layers:
         _assign_layer(layer, found[layer.name])
+
+
+def _written_out(network: str, layers: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the layers that no name, or a shorthand, stands for."""
+    if not layers:
+        return DEFAULT_LAYERS.get(network, ())
+    if len(layers) > 1 or not layers[0].isdigit():
+        return layers
+    shorthands = SHORTHANDS.get(network, {})
+    if layers[0] not in shorthands:
+        raise unknown_name(
+            f"shorthand for layers of {network}", layers[0], shorthands or ["none"]
+        )
+    return shorthands[layers[0]]
 
 
 def _number_from_zero(model: tf.keras.Model) -> dict[str, int]:

@@ -15,7 +15,7 @@ import h5py
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
 from dfcvae_tf.perceptual.preprocessing import NEEDS_RGB, PREPROCESSING
 
 # Lambda holds Python bytecode; the others, of Keras 2, call any function of TensorFlow
@@ -35,7 +35,7 @@ _REFUSED_CLASSES = frozenset(
 
 def build_keras_file(
     path: str, layers: tuple[str, ...], preprocessing: str
-) -> FeatureExtractor:
+) -> KerasFeatures:
     """Returns the network in a model file as a feature extractor.
 
     Args:
@@ -58,7 +58,7 @@ def build_keras_file(
             f"{path} takes {model.inputs[0].shape[-1]} channels; "
             "none, 0_255 and -1_1 are for any network"
         )
-    return FeatureExtractor(f"file:{path}", model, layers, PREPROCESSING[preprocessing])
+    return KerasFeatures(f"file:{path}", model, layers, PREPROCESSING[preprocessing])
 
 
 def load_keras_file(path: str) -> tf.keras.Model:

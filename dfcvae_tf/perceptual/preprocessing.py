@@ -34,6 +34,20 @@ def to_torch(images: tf.Tensor) -> tf.Tensor:
     return (images - _TORCH_MEAN) / _TORCH_DEVIATION
 
 
+def whiten(images: tf.Tensor) -> tf.Tensor:
+    """Each image [0, 1] -> mean 0 and deviation 1 over its pixels and channels.
+
+    The whitening of FaceNet (github.com/davidsandberg/facenet, `prewhiten`), equal to
+    tf.image.per_image_standardization of images in [0, 255]: a deviation below
+    1 / sqrt(number of values) counts as that much. Unlike there, the gradient of an image
+    of one colour is finite.
+    """
+    centred = (images - tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)) * 255.0
+    variance = tf.reduce_mean(centred**2, axis=(1, 2, 3), keepdims=True)
+    least = 1.0 / images.shape[1:].num_elements()
+    return centred * tf.math.rsqrt(tf.maximum(variance, least))
+
+
 # The values of --perceptual_preprocessing.
 PREPROCESSING = {
     "none": None,
@@ -41,6 +55,7 @@ PREPROCESSING = {
     "-1_1": to_minus1_1,
     "caffe": to_caffe,
     "torch": to_torch,
+    "whiten": whiten,
 }
 
 NEEDS_RGB = frozenset({"caffe", "torch"})

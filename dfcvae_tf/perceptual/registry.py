@@ -5,11 +5,15 @@ import tensorflow as tf
 from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.perceptual import classifiers
-from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor, KerasFeatures
+from dfcvae_tf.perceptual.graphdef import build_graphdef
 from dfcvae_tf.perceptual.keras_applications import build_keras_application
 from dfcvae_tf.perceptual.keras_file import build_keras_file
 
-_FORMS = "mnist_classifier, keras:NAME (keras:VGG19) or file:PATH (.keras or .h5)"
+_FORMS = (
+    "mnist_classifier, keras:NAME (keras:VGG19), file:PATH (.keras or .h5) or "
+    "graphdef:PATH (.pb)"
+)
 
 
 def build_perceptual_model(
@@ -28,8 +32,9 @@ def build_perceptual_model(
     """
     model, layers = config.perceptual_model or "", config.perceptual_layers
     kind, _, rest = model.partition(":")
+    extractor: FeatureExtractor
     if model == "mnist_classifier":
-        extractor = FeatureExtractor(
+        extractor = KerasFeatures(
             model,
             classifiers.load_classifier(model),
             layers or classifiers.DEFAULT_LAYERS[model],
@@ -40,6 +45,8 @@ def build_perceptual_model(
         )
     elif kind == "file" and rest:
         extractor = build_keras_file(rest, layers, config.perceptual_preprocessing)
+    elif kind == "graphdef" and rest:
+        extractor = build_graphdef(rest, layers)
     else:
         raise UserError(f"unknown perceptual model {model!r}; known: {_FORMS}")
     _check_fits(extractor, image_shape)

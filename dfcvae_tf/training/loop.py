@@ -20,7 +20,7 @@ from dfcvae_tf.checkpoints import (
 from dfcvae_tf.config import Config
 from dfcvae_tf.data import pipeline
 from dfcvae_tf.data.registry import open_source
-from dfcvae_tf.data.source import Source
+from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.objective import Objective, measure_layer_energies
@@ -77,6 +77,8 @@ def train(config: Config, run: RunDir, override: bool = False) -> dict[str, floa
     try:
         return Trainer(config, run, strategy, source, features).run_to_end()
     except tf.errors.InvalidArgumentError as error:
+        if damaged := unreadable_file(error):
+            raise damaged from error
         missing = re.search(r"\(No registered '(\w+)'", error.message)
         if not (config.training.jit_compile and missing):
             raise
@@ -147,6 +149,7 @@ class Trainer:
             features,
             features.layers if features else (),
             list(self.layer_energies.values()),
+            config.model.decoder_output,
         )
         self.checkpoints = Checkpoints(
             run.checkpoints, training.keep_checkpoints, self.state.checkpointed()

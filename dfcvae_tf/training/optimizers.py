@@ -22,10 +22,11 @@ ADDONS_OPTIMIZERS = (
 
 
 class LearningRate(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0 to the peak, then constant, or a half cosine down to 0.
+    """Linear warm-up from 0 to the peak, then constant, a half cosine to 0, or a staircase.
 
     The half cosine is that of Loshchilov and Hutter (2017), equation 5, without
-    restarts. The value for step s (counted from 0) is used by the s-th update.
+    restarts. The staircase has equal steps over the whole run, the warm-up included. The
+    value for step s (counted from 0) is used by the s-th update.
     """
 
     def __init__(self, config: OptimizerConfig, total_steps: int):
@@ -40,6 +41,12 @@ class LearningRate(tf.keras.optimizers.schedules.LearningRateSchedule):
             length = max(self.total_steps - warmup, 1)
             progress = tf.clip_by_value((done - warmup) / length, 0.0, 1.0)
             rate *= 0.5 * (1.0 + tf.cos(math.pi * progress))
+        elif self.config.schedule == "staircase":
+            stages = self.config.decay_stages
+            # In integers: float32 would move an edge by a step in long runs.
+            stage = tf.cast(step, tf.int64) * stages // self.total_steps
+            stage = tf.cast(tf.minimum(stage, stages - 1), tf.float32)
+            rate *= self.config.decay_factor**stage
         if warmup:
             rate *= tf.minimum((done + 1.0) / warmup, 1.0)
         return rate

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
+from dfcvae_tf.errors import UserError
 from dfcvae_tf.models.vae import VAE, sample_z
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.training import keras_compat
@@ -21,6 +22,8 @@ class TrainState:
       vae: the networks that learn.
       optimizer: with its variables already made.
       ema: moving averages of all network variables, in their order; empty when off.
+        Moving statistics of batch normalisation are averaged with the weights: those of
+        the moment belong to the weights of the moment, not to weights that lag behind.
       step: [] int64, number of steps done.
     """
 
@@ -85,8 +88,22 @@ def build_train_step(
       (images [n, H, W, C] float32 in [0, 1], noise [n, D]) -> name -> float32: this
       replica's share of the batch means (they add up over replicas), the same of
       "gradient_norm", and with loss scaling of "skipped_steps" (0 or 1).
+
+    Raises:
+      UserError: replicas would have to meet inside of a compiled function, for batch
+        normalisation.
     """
     variables = state.vae.trainable_variables
+    networks = (state.vae.encoder, state.vae.decoder)
+    if jit_compile and any(
+        getattr(layer, "synchronized", False)
+        for network in networks
+        for layer in network.layers
+    ):
+        raise UserError(
+            "--jit_compile cannot average batch normalisation over several devices; "
+            "leave it out, choose --network=conv, or --distribution=one_device"
+        )
 
     def compute_gradients(
         images: tf.Tensor, noise: tf.Tensor, step: tf.Tensor, scale: tf.Tensor
@@ -94,8 +111,8 @@ def build_train_step(
         with tf.GradientTape() as tape:
             z_mean, z_log_var = state.vae.encoder(images, training=True)
             z = sample_z(z_mean, z_log_var, noise)
-            recon_logits = state.vae.decoder(z, training=True)
-            terms = objective(images, recon_logits, z_mean, z_log_var, step)
+            outputs = state.vae.decoder(z, training=True)
+            terms = objective(images, outputs, z_mean, z_log_var, step)
             # Every replica divides by the size of the whole batch, so that the sum of
             # the replicas' gradients is the gradient of the batch mean.
             loss = tf.reduce_sum(terms["loss"]) / batch_size
@@ -213,8 +230,8 @@ def build_eval_step(
     def eval_step(images: tf.Tensor, number: tf.Tensor) -> Metrics:
         z_mean, z_log_var = vae.encoder(images, training=False)
         noise = latent_noise(seed, number, tf.shape(z_mean))
-        recon_logits = vae.decoder(sample_z(z_mean, z_log_var, noise), training=False)
-        terms = objective(images, recon_logits, z_mean, z_log_var, after_warmup)
+        outputs = vae.decoder(sample_z(z_mean, z_log_var, noise), training=False)
+        terms = objective(images, outputs, z_mean, z_log_var, after_warmup)
         return {name: tf.reduce_sum(value, axis=0) for name, value in terms.items()}
 
     return eval_step

@@ -30,6 +30,14 @@ def test_keeps_every_element(place, monkeypatch):
     np.testing.assert_array_equal(stored["label"], np.arange(7))
     unlabelled = dataset.map(lambda example: {"image": example["image"]})
     assert set(cache.load(unlabelled, 7, (3, 4, 1), place, "it")) == {"image"}
+    rows = np.arange(14, dtype=np.int8).reshape(7, 2)
+    more = tf.data.Dataset.zip((dataset, tf.data.Dataset.from_tensor_slices(rows))).map(
+        lambda example, row: {**example, "attributes": row}
+    )
+    stored = cache.load(more, 7, (3, 4, 1), place, "it")
+    assert stored["attributes"].dtype == tf.int8
+    np.testing.assert_array_equal(stored["attributes"], rows)
+    np.testing.assert_array_equal(stored["label"], np.arange(7))
 
 
 def test_disk_leaves_no_file_behind(tmp_path, monkeypatch):

@@ -194,3 +194,25 @@ def test_shape_is_the_sources_own_unless_set():
     assert prepared_shape(varying, DataConfig(image_size=(8, 9))) == (8, 9, 3)
     with pytest.raises(UserError, match="--image_size"):
         prepared_shape(varying, DataConfig())
+
+
+def test_a_named_part_is_cut_out_also_where_the_size_fits():
+    faces = dataclasses.replace(_source(), image_shape=(218, 178, 3))
+    assert prepared_shape(faces, DataConfig(crop="hou")) == (138, 138, 3)
+    assert prepared_shape(faces, DataConfig(crop="none")) == (218, 178, 3)
+    config = DataConfig(crop="hou", image_size=(64, 64))
+    assert prepared_shape(faces, config) == (64, 64, 3)
+    # A ramp of 20 columns; the part is columns 3 to 18 (30 / 178 and 138 / 178 of 20).
+    ramp = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None] * 10, (20, 20, 1))
+    source = dataclasses.replace(
+        _source(),
+        image_shape=(20, 20, 1),
+        num_examples={"train": 1, "test": 1},
+        dataset=lambda _: tf.data.Dataset.from_tensors({"image": ramp}),
+    )
+    for place in CACHES:
+        config = DataConfig(crop="hou", cache=place)
+        (batch,) = eval_batches(source, "test", config, (20, 20, 1), 1)
+        columns = 255 * batch["image"][0, 10, :, 0].numpy()
+        assert columns[0] == pytest.approx(30, abs=4)
+        assert columns[-1] == pytest.approx(180, abs=4)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf.data.prepare import prepare_image
+from dfcvae_tf.data.prepare import PARTS, part_box, prepare_image
 
 
 def _image(height, width, channels, seed=0):
@@ -75,15 +75,56 @@ def test_no_crop_stretches():
     assert _prepare(image, (10, 10, 1), "center").max() == 0
 
 
+# Of full-size and half-size CelebA: (top, bottom, left, right).
+FACE_PARTS = {
+    "hou": [(40, 178, 30, 168), (20, 89, 15, 84)],
+    "center148": [(35, 183, 15, 163), (18, 92, 8, 82)],
+    "facenet160": [(29, 189, 9, 169), (15, 95, 5, 85)],
+}
+
+
+@pytest.mark.parametrize("crop", FACE_PARTS)
+@pytest.mark.parametrize("half", [False, True])
+def test_face_crops_cut_known_pixels(crop, half):
+    image = _image(109, 89, 3) if half else _image(218, 178, 3)
+    top, bottom, left, right = FACE_PARTS[crop][half]
+    part = image[top:bottom, left:right]
+    assert part.shape[0] == part.shape[1]
+    # As large as it is: cut and nothing else, also where the image has the size wanted.
+    np.testing.assert_array_equal(_prepare(image, part.shape, crop), part)
+    for shape in ((16, 16, 1), image.shape):
+        np.testing.assert_array_equal(
+            _prepare(image, shape, crop), _prepare(part, shape)
+        )
+
+
+@pytest.mark.parametrize("crop", PARTS)
+def test_face_crops_are_shares_of_any_picture(crop):
+    for height, width in [(1, 1), (3, 2), (17, 500), (500, 17), (1090, 890)]:
+        top, left, part_height, part_width = part_box(crop, height, width)
+        assert part_height >= 1 and top + part_height <= height
+        assert part_width >= 1 and left + part_width <= width
+        exact = np.array(PARTS[crop]) / (218, 178, 218, 178)
+        exact *= (height, width, height, width)
+        assert np.abs(exact - (top, left, part_height, part_width)).max() <= 0.5
+    # The proportions of CelebA give a square.
+    assert all(
+        box[2] == box[3]
+        for box in (part_box(crop, round(218 * k), round(178 * k)) for k in (0.25, 2))
+    )
+
+
 def test_sizes_known_only_at_run_time_give_the_same():
     image = _image(31, 45, 3)
     spec = tf.TensorSpec([None, None, 3], tf.uint8)
-    prepare = tf.function(
-        lambda x: prepare_image(x, (16, 16, 1), "center"), input_signature=[spec]
-    )
-    np.testing.assert_array_equal(
-        prepare(image).numpy(), _prepare(image, (16, 16, 1), "center")
-    )
+    for crop in ("center", "hou"):
+        prepare = tf.function(
+            lambda x, crop=crop: prepare_image(x, (16, 16, 1), crop),
+            input_signature=[spec],
+        )
+        np.testing.assert_array_equal(
+            prepare(image).numpy(), _prepare(image, (16, 16, 1), crop)
+        )
 
 
 @pytest.mark.parametrize("crop", ["center", "none"])

@@ -12,8 +12,10 @@ def test_opens_what_is_there(name):
     assert open_source(DataConfig(dataset=name), seed=0).name == name
 
 
-@pytest.mark.parametrize("name", ["minst_sample", "tfds:", "folder:", "folder", ""])
+@pytest.mark.parametrize(
+    "name", ["minst_sample", "tfds:", "folder:", "folder", "celeba:", ""]
+)
 def test_unknown_names_list_the_valid_ones(name):
-    forms = "mnist_sample, mnist, tfds:NAME, folder:PATH, synthetic"
+    forms = "mnist_sample, mnist, tfds:NAME, celeba:PATH, folder:PATH, synthetic"
     with pytest.raises(UserError, match=re.escape(forms)):
         open_source(DataConfig(dataset=name), seed=0)

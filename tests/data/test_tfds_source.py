@@ -15,13 +15,19 @@ TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
-def _make(data_dir, splits, *, channels=3, labelled=True, image="image"):
-    """Prepares a set "tiny": image number i is filled with i, its label is i % 2."""
+def _make(data_dir, splits, *, channels=3, labelled=True, image="image", attributes=()):
+    """Prepares a set "tiny": image number i is filled with i, its label is i % 2.
+
+    Attribute number k of it is bit k of i.
+    """
     import tensorflow_datasets as tfds
 
     features = {image: tfds.features.Image(shape=(4, 5, channels))}
     if labelled:
         features["label"] = tfds.features.ClassLabel(names=["even", "odd"])
+    if attributes:
+        features["attributes"] = dict.fromkeys(attributes, np.bool_)
+        features["landmarks"] = {"nose_x": np.int64}
     features = tfds.features.FeaturesDict(features)
     folder = data_dir / "tiny" / "1.0.0"
     folder.mkdir(parents=True)
@@ -33,6 +39,10 @@ def _make(data_dir, splits, *, channels=3, labelled=True, image="image"):
                 example = {image: np.full((4, 5, channels), number, np.uint8)}
                 if labelled:
                     example["label"] = number % 2
+                if attributes:
+                    bits = [bool(number >> k & 1) for k in range(len(attributes))]
+                    example["attributes"] = dict(zip(attributes, bits, strict=True))
+                    example["landmarks"] = {"nose_x": 0}
                 encoded = features.encode_example(example)
                 records.write(features.serialize_example(encoded))
         infos.append(
@@ -87,6 +97,21 @@ def test_last_tenth_of_train_stands_in_for_test_and_labels_are_optional(tmp_path
     assert set(source.dataset("test").element_spec) == {"image"}
     both = _values(source, "train") + _values(source, "test")
     assert sorted(both) == list(range(20))
+
+
+def test_attributes_as_celeb_a_has_them(tmp_path):
+    names = ("Young", "5_o_Clock_Shadow", "Male")
+    _make(tmp_path, {"train": 8, "test": 2}, labelled=False, attributes=names)
+    source = _open(tmp_path)
+    assert source.attribute_names == ("5_o_Clock_Shadow", "Male", "Young")
+    assert source.image_names("test") == ["0", "1"]
+    found = list(source.dataset("train").as_numpy_iterator())
+    assert set(found[0]) == {"image", "attributes"}
+    for example in found:
+        number = int(example["image"].max())
+        bits = [number >> names.index(name) & 1 for name in source.attribute_names]
+        assert example["attributes"].dtype == np.int8
+        assert example["attributes"].tolist() == bits
 
 
 def test_unusable_sets_are_the_users_to_mend(tmp_path):

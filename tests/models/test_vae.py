@@ -63,7 +63,7 @@ def test_conv_network_names_a_size_that_fits():
 
 
 def test_unknown_network_lists_the_known():
-    with pytest.raises(UserError, match="'artcle'; known: article, conv"):
+    with pytest.raises(UserError, match="'artcle'; known: article, conv, hou64"):
         build_vae(ModelConfig(network="artcle"), (28, 28, 1), "float32")
 
 
@@ -82,11 +82,20 @@ def test_mixed_precision_keeps_variables_latents_and_logits_float32(network, dty
     assert hidden.compute_dtype == dtype.removeprefix("mixed_")
 
 
-def test_decode_gives_images_in_range():
-    vae = build_vae(ModelConfig(), (28, 28, 1), "float32")
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+def test_decode_gives_images_in_range(output):
+    config = ModelConfig(decoder_output=output)
+    vae = build_vae(config, (28, 28, 1), "float32")
     z = 100.0 * np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     images = vae.decode(z).numpy()
     assert images.min() >= 0.0 and images.max() <= 1.0
+    np.testing.assert_allclose(vae.decode(np.zeros([1, 5], np.float32)), 0.5)
+    if output == "linear":
+        outputs = vae.decoder(z)
+        np.testing.assert_array_equal(images, np.clip(outputs, 0.0, 1.0))
+    logits = vae.decode_logits(z)
+    assert np.isfinite(logits).all()
+    np.testing.assert_allclose(tf.sigmoid(logits), images, atol=0.51 / 255)
 
 
 def test_sampled_latents_have_the_asked_mean_and_deviation():

@@ -7,7 +7,7 @@ from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.perceptual import classifiers
-from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
 from dfcvae_tf.run_dir import read_arrays
 from dfcvae_tf.training.classifier import compute_accuracy, read_split
 
@@ -27,7 +27,7 @@ def test_bundled_classifier_knows_its_digits(mnist_test, name):
 
 def test_conv1_equals_a_convolution_in_numpy(mnist_test):
     images = mnist_test[0][:3].astype(np.float32) / 255.0
-    extractor = FeatureExtractor(
+    extractor = KerasFeatures(
         "mnist_classifier", classifiers.load_classifier("mnist_classifier"), ("conv1",)
     )
     arrays = read_arrays(classifiers.CLASSIFIERS_DIR / "mnist_classifier.npz")

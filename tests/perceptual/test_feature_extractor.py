@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
 
 
 def _network(shape=(8, 8, 1)):
@@ -31,7 +31,7 @@ def _images(shape=(2, 8, 8, 1)):
 
 def test_outputs_follow_the_order_asked_for_and_the_networks_inference_mode():
     network = _network()
-    extractor = FeatureExtractor("net", network, ("conv2", "add"))
+    extractor = KerasFeatures("net", network, ("conv2", "add"))
     images = _images()
 
     conv2, add = extractor(images)
@@ -44,14 +44,14 @@ def test_outputs_follow_the_order_asked_for_and_the_networks_inference_mode():
 
 
 def test_deeper_layers_are_not_in_it():
-    extractor = FeatureExtractor("net", _network(), ("conv2",))
+    extractor = KerasFeatures("net", _network(), ("conv2",))
     assert [layer.name for layer in extractor.model.layers][-1] == "conv2"
     assert len(extractor.variables) == 8  # two convolutions, one batch norm
 
 
 def test_nothing_changes_its_variables():
     network = _network()
-    extractor = FeatureExtractor("net", network, ("add", "conv2"))
+    extractor = KerasFeatures("net", network, ("add", "conv2"))
     before = [v.numpy().copy() for v in extractor.variables]
     images = tf.Variable(_images())
     optimizer = tf.keras.optimizers.Adam(0.1)
@@ -73,7 +73,7 @@ def test_a_model_that_holds_it_does_not_track_it():
     class Holder(tf.keras.Model):
         def __init__(self):
             super().__init__()
-            self.extractor = FeatureExtractor("net", _network(), ("conv1",))
+            self.extractor = KerasFeatures("net", _network(), ("conv1",))
 
     holder = Holder()
     assert not holder.weights
@@ -82,13 +82,13 @@ def test_a_model_that_holds_it_does_not_track_it():
 
 def test_float32_whatever_the_policy():
     images = _images()
-    expected = FeatureExtractor("net", _network(), ("conv2",))(images)[0]
+    expected = KerasFeatures("net", _network(), ("conv2",))(images)[0]
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         network = _network()  # its own layers compute in float16
         assert network(images).dtype == tf.float16
-        extractor = FeatureExtractor("net", network, ("conv2",))
+        extractor = KerasFeatures("net", network, ("conv2",))
         features = extractor(tf.cast(images, tf.float32))[0]
         half = extractor(tf.cast(images, tf.float16))[0]
     finally:
@@ -98,7 +98,7 @@ def test_float32_whatever_the_policy():
 
 
 def test_gradient_reaches_the_images_through_resizing_and_preprocessing():
-    extractor = FeatureExtractor("net", _network((8, 8, 3)), ("add",), lambda x: x * 2)
+    extractor = KerasFeatures("net", _network((8, 8, 3)), ("add",), lambda x: x * 2)
     images = tf.constant(_images((2, 6, 5, 1)))
     with tf.GradientTape() as tape:
         tape.watch(images)
@@ -109,7 +109,7 @@ def test_gradient_reaches_the_images_through_resizing_and_preprocessing():
 
 
 def test_grey_is_repeated_for_a_colour_network():
-    extractor = FeatureExtractor("net", _network((8, 8, 3)), ("conv1",))
+    extractor = KerasFeatures("net", _network((8, 8, 3)), ("conv1",))
     grey = _images()
     np.testing.assert_array_equal(
         extractor(grey)[0], extractor(np.repeat(grey, 3, axis=-1))[0]
@@ -117,15 +117,15 @@ def test_grey_is_repeated_for_a_colour_network():
 
 
 def test_colour_becomes_luma_for_a_grey_network():
-    extractor = FeatureExtractor("net", _network(), ("conv1",))
+    extractor = KerasFeatures("net", _network(), ("conv1",))
     rgb = _images((2, 8, 8, 3))
     luma = rgb @ np.array([[0.299], [0.587], [0.114]], np.float32)
     np.testing.assert_allclose(extractor(rgb)[0], extractor(luma)[0], rtol=1e-5)
 
 
 def test_images_are_resized_only_where_the_network_has_a_fixed_size():
-    fixed = FeatureExtractor("net", _network((8, 8, 1)), ("conv1",))
-    free = FeatureExtractor("net", _network((None, None, 1)), ("conv1",))
+    fixed = KerasFeatures("net", _network((8, 8, 1)), ("conv1",))
+    free = KerasFeatures("net", _network((None, None, 1)), ("conv1",))
     images = _images((2, 16, 12, 1))
     assert free(images)[0].shape == (2, 16, 12, 4)
     np.testing.assert_allclose(
@@ -135,7 +135,7 @@ def test_images_are_resized_only_where_the_network_has_a_fixed_size():
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_same_in_a_compiled_function(jit_compile):
-    extractor = FeatureExtractor("net", _network(), ("conv2",))
+    extractor = KerasFeatures("net", _network(), ("conv2",))
     images = _images((2, 12, 12, 3))
     function = tf.function(extractor, jit_compile=jit_compile)
     np.testing.assert_allclose(function(images)[0], extractor(images)[0], rtol=1e-4)
@@ -145,8 +145,8 @@ def test_works_in_a_replica():
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     images = tf.constant(_images())
     with strategy.scope():
-        extractor = FeatureExtractor("net", _network(), ("conv2",))
-    expected = FeatureExtractor("net", _network(), ("conv2",))(images)[0]
+        extractor = KerasFeatures("net", _network(), ("conv2",))
+    expected = KerasFeatures("net", _network(), ("conv2",))(images)[0]
 
     @tf.function
     def run():
@@ -158,7 +158,7 @@ def test_works_in_a_replica():
 
 def test_unknown_layers_list_names_and_shapes():
     with pytest.raises(UserError) as error:
-        FeatureExtractor("net", _network(), ("conv9",))
+        KerasFeatures("net", _network(), ("conv9",))
     message = str(error.value)
     assert "'conv9'" in message
     assert "conv1 [8x8x4], norm [8x8x4]" in message
@@ -168,18 +168,18 @@ def test_unknown_layers_list_names_and_shapes():
 
 def test_no_layers_list_names_and_shapes():
     with pytest.raises(UserError, match=r"--perceptual_layers.*conv2 \[6x6x5\]"):
-        FeatureExtractor("net", _network(), ())
+        KerasFeatures("net", _network(), ())
 
 
 def test_a_layer_named_twice_is_refused():
     with pytest.raises(UserError, match="twice"):
-        FeatureExtractor("net", _network(), ("conv1", "conv1"))
+        KerasFeatures("net", _network(), ("conv1", "conv1"))
 
 
 def test_a_network_that_takes_no_image_is_refused():
     vectors = tf.keras.Input((3,))
     model = tf.keras.Model(vectors, tf.keras.layers.Dense(2, name="dense")(vectors))
     with pytest.raises(UserError, match="one image"):
-        FeatureExtractor("net", model, ("dense",))
+        KerasFeatures("net", model, ("dense",))
     with pytest.raises(UserError, match="4 channels"):
-        FeatureExtractor("net", _network((8, 8, 4)), ("conv1",))
+        KerasFeatures("net", _network((8, 8, 4)), ("conv1",))

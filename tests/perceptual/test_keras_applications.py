@@ -64,9 +64,23 @@ def test_vgg19_equals_keras_vgg19_with_the_same_real_weights(vgg_weights):
 
 
 def test_layers_that_a_weights_file_lacks_are_named(vgg_weights):
-    with pytest.raises(UserError, match="the layers block4_conv1;") as error:
-        build_keras_application("VGG19", ("block4_conv1",), vgg_weights, SHAPE, 0)
+    missing = "block4_conv1, .*block5_conv1"
+    with pytest.raises(UserError, match=f"weights for the layers {missing};") as error:
+        build_keras_application("VGG19", ("345",), vgg_weights, SHAPE, 0)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("digits", ["123", "345"])
+def test_shorthands_of_the_paper(digits):
+    extractor = build_keras_application("VGG19", (digits,), "random", SHAPE, 0)
+    assert extractor.layers == tuple(f"block{digit}_conv1" for digit in digits)
+
+
+def test_unknown_shorthand_lists_the_known():
+    with pytest.raises(UserError, match="'234'; known: 123, 345"):
+        build_keras_application("VGG19", ("234",), "random", SHAPE, 0)
+    with pytest.raises(UserError, match="of VGG16 '123'; known: none"):
+        build_keras_application("VGG16", ("123",), "random", SHAPE, 0)
 
 
 def test_images_smaller_than_the_network_takes_are_enlarged():
@@ -95,11 +109,13 @@ def test_layer_names_do_not_depend_on_networks_built_before():
         assert extractor.layers == ("re_lu",)
 
 
-def test_networks_own_preprocessing():
+@pytest.mark.parametrize("network", ["VGG16", "VGG19"])
+def test_networks_own_preprocessing(network):
     layers = ("block1_conv1",)
-    extractor = build_keras_application("VGG16", layers, "random", SHAPE, 0)
+    extractor = build_keras_application(network, layers, "random", SHAPE, 0)
     kernel, bias = extractor.variables
-    prepared = tf.keras.applications.vgg16.preprocess_input(IMAGES * 255.0)
+    module = getattr(tf.keras.applications, network.lower())
+    prepared = module.preprocess_input(IMAGES * 255.0)
     expected = tf.nn.relu(
         tf.nn.conv2d(prepared, kernel.numpy(), 1, "SAME") + bias.numpy()
     )

@@ -27,3 +27,22 @@ def test_plain_ranges():
     np.testing.assert_array_equal(
         PREPROCESSING["0_255"](tf.constant(IMAGES)), IMAGES * np.float32(255)
     )
+
+
+def test_whitening_is_that_of_tensorflow_for_pixels_up_to_255():
+    faint = np.float32(0.5) + IMAGES[:1] * np.float32(1e-5)  # below the least deviation
+    images = tf.constant(np.concatenate([IMAGES, faint]))
+    np.testing.assert_allclose(
+        PREPROCESSING["whiten"](images),
+        tf.image.per_image_standardization(images * 255.0),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_whitening_one_colour_has_a_finite_gradient():
+    images = tf.fill([1, 4, 4, 3], 0.5)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        loss = tf.reduce_sum(PREPROCESSING["whiten"](images) * IMAGES[:1, :1, :1])
+    assert np.isfinite(tape.gradient(loss, images)).all()

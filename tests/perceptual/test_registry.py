@@ -41,7 +41,10 @@ def test_keras_and_file_forms(tmp_path):
         build_perceptual_model(config, (4, 4, 1), 0)
 
 
-@pytest.mark.parametrize("name", ["mnist_judge", "VGG19", "keras:", "tfhub:x", ""])
+@pytest.mark.parametrize(
+    "name", ["mnist_judge", "VGG19", "keras:", "graphdef:", "tfhub:x", ""]
+)
 def test_other_names_list_the_valid_forms(name):
-    with pytest.raises(UserError, match="mnist_classifier, keras:NAME .* file:PATH"):
+    forms = "mnist_classifier, keras:NAME .* file:PATH .* graphdef:PATH"
+    with pytest.raises(UserError, match=forms):
         build_perceptual_model(ObjectiveConfig(perceptual_model=name), (28, 28, 1), 0)

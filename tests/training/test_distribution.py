@@ -118,6 +118,35 @@ def test_two_logical_devices_end_where_one_does(tmp_path, one_process):
             assert norms[0] == pytest.approx(norms[1], rel=1e-3)
 
 
+def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
+    arguments = [
+        "--objective=vae",
+        "--network=hou64",
+        "--image_size=64",
+        "--batch_size=8",
+        "--learning_rate=1e-4",
+        "--eval_every=6",
+    ]
+    mirrored = ["--distribution=mirrored", "--device=cpu"]
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    finish(start(alone, *arguments, "--steps=6"))
+    program = ("-c", TWO_CPUS)
+    compiled = start(both, *arguments, *mirrored, "--jit_compile", program=program)
+    _, errors = compiled.communicate(timeout=240)
+    assert compiled.returncode == 2 and "cannot average batch norm" in errors
+    finish(start(both, *arguments, *mirrored, "--steps=3", program=program))
+    # Goes on from a checkpoint, with the statistics of both devices.
+    longer = ["--steps=6", "--override"]
+    finish(start(both, *arguments, *mirrored, *longer, program=program))
+    found, expected = (read_arrays(RunDir(d).weights) for d in (both, alone))
+    for name in expected:
+        # On one device, Keras 2 divides by N - 1 values, of which there are 128 or more.
+        rtol = 1 / 127 if name.endswith("moving_variance") else 0
+        np.testing.assert_allclose(
+            found[name], expected[name], rtol, atol=2e-5, err_msg=name
+        )
+
+
 def test_two_processes_end_where_one_does(tmp_path, one_process):
     run_dir = tmp_path / "run"
     finish(*start_workers(run_dir, "--steps=60"))

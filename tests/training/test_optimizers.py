@@ -39,6 +39,16 @@ def test_cosine_falls_from_the_peak_to_zero():
     )
 
 
+def test_staircase_has_equal_steps_and_ends_on_the_last():
+    values = rates(
+        learning_rate=0.5, schedule="staircase", decay_factor=0.1, decay_stages=4
+    )
+    np.testing.assert_allclose(
+        values[:100], np.repeat([0.5, 0.05, 0.005, 0.0005], 25), rtol=1e-5
+    )
+    assert values[100] == values[99]
+
+
 def test_warmup_rises_to_the_peak_and_then_decays():
     values = rates(learning_rate=0.5, schedule="cosine", warmup_steps=20)
     np.testing.assert_allclose(values[:20], 0.5 * np.arange(1, 21) / 20, rtol=1e-6)

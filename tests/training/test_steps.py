@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dfcvae_tf.checkpoints import Checkpoints
 from dfcvae_tf.config import ObjectiveConfig, apply_settings, preset_config
-from dfcvae_tf.models.vae import build_vae, sample_z
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.models import hou
+from dfcvae_tf.models.vae import NETWORKS, build_vae, sample_z
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.training import keras_compat, optimizers, steps
@@ -31,6 +34,9 @@ IMAGES = np.random.default_rng(0).random((4, BATCH, *SHAPE)).astype(np.float32)
 
 def run(
     num_steps=4,
+    model=CONFIG.model,
+    shape=SHAPE,
+    start=None,
     precision="float32",
     strategy=None,
     jit_compile=False,
@@ -39,13 +45,16 @@ def run(
     objective=None,
     optimizer="sgd",
 ):
-    """Trains a tiny VAE and returns its state and the mean metrics."""
+    """Trains a tiny VAE and returns its state and the mean metrics.
+
+    It goes on from the checkpoint in the folder `start`, if given.
+    """
     strategy = strategy or tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     settings = apply_settings(CONFIG, {"optimizer": optimizer}).optimizer
     tf.keras.utils.set_random_seed(0)
     with strategy.scope():
-        vae = build_vae(CONFIG.model, SHAPE, precision)
+        vae = build_vae(model, shape, precision)
         optimizer = optimizers.build_optimizer(
             settings, optimizers.LearningRate(settings, 10)
         )
@@ -59,14 +68,27 @@ def run(
     train_steps = steps.build_train_steps(
         state, train_step, strategy, (BATCH, 3), seed=7, ema_decay=ema_decay
     )
-    slices = IMAGES.reshape(4 * replicas, BATCH // replicas, *SHAPE)
+    done = Checkpoints(start, 1, state.checkpointed()).restore_newest() if start else 0
+    images = np.random.default_rng(0).random((4, BATCH, *shape)).astype(np.float32)
+    slices = images.reshape(4 * replicas, BATCH // replicas, *shape)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": slices}).repeat()
     batches = iter(
         strategy.distribute_datasets_from_function(
-            lambda _: tf.data.Dataset.from_tensor_slices({"image": slices}).repeat()
+            lambda _: dataset.skip(done * replicas)
         )
     )
     metrics = train_steps(batches, tf.constant(num_steps))
     return state, {k: v.numpy() for k, v in metrics.items()}
+
+
+@pytest.fixture(name="with_batch_norm")
+def _with_batch_norm(monkeypatch):
+    """Settings of a tiny network with batch normalisation in both halves."""
+    recipe = hou.Recipe(16, (4, 6), (8, 4), decay=0.5)
+    monkeypatch.setitem(hou.RECIPES, "hou16", recipe)
+    monkeypatch.setitem(NETWORKS, "hou16", hou.build)
+    model = apply_settings(CONFIG, {"network": "hou16"}).model
+    return {"model": model, "shape": (16, 16, 1)}
 
 
 def weights(state):
@@ -177,6 +199,89 @@ def test_ema_is_the_running_average_and_what_inference_gets():
     state.copy_inference_weights(target)
     copied = np.concatenate([np.ravel(v.numpy()) for v in target.variables])
     np.testing.assert_allclose(copied, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_batch_norm_trains_on_the_batch_and_evaluates_on_moving_statistics(
+    with_batch_norm,
+):
+    state, _ = run(num_steps=1, **with_batch_norm)
+    norm = state.vae.encoder.get_layer("norm1")
+    tf.keras.utils.set_random_seed(0)
+    fresh = build_vae(with_batch_norm["model"], with_batch_norm["shape"], "float32")
+    images = np.random.default_rng(0).random((4, BATCH, 16, 16, 1)).astype(np.float32)
+    seen = fresh.encoder.get_layer("conv1")(images[0]).numpy().reshape(-1, 4)
+    np.testing.assert_allclose(norm.moving_mean, 0.5 * seen.mean(0), atol=1e-6)
+    np.testing.assert_allclose(norm.moving_variance, 0.5 + 0.5 * seen.var(0), rtol=1e-4)
+    before = weights(state)
+    evaluate = steps.build_eval_step(state.vae, Objective(CONFIG.objective), 0)
+    number = tf.constant(0, tf.int64)
+    both = [evaluate(tf.constant(images[1][i : i + 4]), number) for i in (0, 4)]
+    # The same noise for the same rows: only the images of the batch differ.
+    mixed = evaluate(tf.constant(np.roll(images[1], 4, axis=0)[:4]), number)
+    np.testing.assert_allclose(mixed["loss"], both[1]["loss"], rtol=1e-6)
+    np.testing.assert_array_equal(weights(state), before)
+
+
+def test_batch_norm_goes_on_from_a_checkpoint_as_if_it_never_stopped(
+    with_batch_norm, tmp_path
+):
+    settings = {"ema_decay": 0.9, **with_batch_norm}
+    straight, _ = run(num_steps=3, **settings)
+    half, _ = run(num_steps=2, **settings)
+    Checkpoints(tmp_path, 1, half.checkpointed()).save(2)
+    resumed, _ = run(num_steps=1, start=tmp_path, **settings)
+    for name, variables in straight.checkpointed().items():
+        for a, b in zip(variables, resumed.checkpointed()[name], strict=True):
+            # The first step of a call is compiled apart from the others.
+            np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "setting", [{"jit_compile": True}, {"precision": "mixed_bfloat16"}]
+)
+def test_batch_norm_with_xla_and_mixed_precision(with_batch_norm, setting):
+    if "jit_compile" in setting and not keras_compat.KERAS_3:
+        pytest.skip("XLA of TensorFlow 2.15 has no gradient of resize")
+    plain, expected = run(**with_batch_norm)
+    state, metrics = run(**with_batch_norm, **setting)
+    exact = "jit_compile" in setting
+    np.testing.assert_allclose(
+        metrics["loss"], expected["loss"], rtol=1e-5 if exact else 0.02
+    )
+    np.testing.assert_allclose(
+        weights(state), weights(plain), atol=1e-4 if exact else 0.05
+    )
+
+
+def test_inference_gets_averaged_statistics_with_averaged_weights(with_batch_norm):
+    state, _ = run(num_steps=2, ema_decay=0.5, **with_batch_norm)
+    target = build_vae(with_batch_norm["model"], with_batch_norm["shape"], "float32")
+    state.copy_inference_weights(target)
+    for copy, average in zip(target.variables, state.ema, strict=True):
+        np.testing.assert_array_equal(copy.numpy(), average.numpy())
+    now = state.vae.encoder.get_layer("norm1").moving_mean
+    copied = target.encoder.get_layer("norm1").moving_mean
+    # After decays of 2/11 and 3/12, from 0, as the statistics themselves.
+    assert 0.5 < np.linalg.norm(copied) / np.linalg.norm(now) < 1.0
+
+
+def test_batch_norm_over_replicas_cannot_be_compiled():
+    class Layer:
+        synchronized = True
+
+    class Network:
+        layers = (Layer(),)
+        trainable_variables = variables = ()
+
+    class State:
+        vae = type("", (), {"encoder": Network, "decoder": Network})
+        vae.trainable_variables = ()
+
+    objective = Objective(CONFIG.objective)
+    with pytest.raises(UserError, match="--jit_compile cannot average"):
+        steps.build_train_step(State, objective, BATCH, jit_compile=True)
+    steps.build_train_step(State, objective, BATCH)
 
 
 def test_training_leaves_the_perceptual_model_as_it_was():
