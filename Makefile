@@ -9,7 +9,10 @@ RUFF_FLAGS := --target-version=py310 --extend-select=I,B,UP,SIM
 DEMO := runs/demo
 DEMO_FLAGS := --precision=auto
 
-.PHONY: install demo test test-fast test-addons lint format bench clean
+# Tests of one file share a process; two processes fill two cores.
+PYTEST_FLAGS := -n 2 --dist loadfile
+
+.PHONY: install demo web test test-fast test-addons lint format bench clean
 
 install: .venv/.installed
 
@@ -25,23 +28,32 @@ install: .venv/.installed
 	$(ADDONS_BIN)/python -m pip install --quiet --editable '.[dev,addons]'
 	touch $@
 
-# A plain VAE and a DFC-VAE: same seed, data order and number of steps; then both compared.
+# A plain VAE and a DFC-VAE: same seed, data order and number of steps; then both are
+# compared, and the second is exported.
 demo: install
 	$(BIN)/python -m dfcvae_tf.train --preset=mnist-vae $(DEMO_FLAGS) --run_dir=$(DEMO)/vae
 	$(BIN)/python -m dfcvae_tf.train --preset=mnist-dfc-vae $(DEMO_FLAGS) --run_dir=$(DEMO)/dfc
 	$(BIN)/python -m dfcvae_tf.evaluate --runs=vae=$(DEMO)/vae,dfc=$(DEMO)/dfc --output_dir=$(DEMO)/report
+	$(BIN)/python -m export --run_dir=$(DEMO)/dfc --output_dir=$(DEMO)/export
 	@echo
-	@echo "Look at $(DEMO)/report/report.html; losses and images during training are in"
-	@echo "  $(BIN)/tensorboard --logdir=$(DEMO)"
+	@echo "Look at $(DEMO)/report/report.html; the models for devices are in $(DEMO)/export."
+	@echo "Losses and images during training: $(BIN)/tensorboard --logdir=$(DEMO)"
+
+# LiteRT.js, for `python -m export --web`.
+web: export/web/node_modules/.package-lock.json
+
+export/web/node_modules/.package-lock.json: export/web/package-lock.json
+	npm ci --prefix export/web --no-audit --no-fund
+	touch $@
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test-fast: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not slow"
 
 test-addons: .venv-addons/.installed
-	$(ADDONS_BIN)/python -m pytest
+	$(ADDONS_BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: install
 	$(BIN)/ruff format --target-version=py310 --check .

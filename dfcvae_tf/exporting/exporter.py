@@ -1,0 +1,244 @@
+"""From a trained run to a folder of files for devices."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dfcvae_tf import weights as weights_lib
+from dfcvae_tf.checkpoints import InferenceModel, load_for_inference, saved_steps
+from dfcvae_tf.config import DataConfig
+from dfcvae_tf.errors import Stopped, UserError
+from dfcvae_tf.exporting import integer
+from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
+from dfcvae_tf.exporting.latency import measure_latency
+from dfcvae_tf.exporting.manifest import NETWORKS, SAVED_MODEL, File, build_manifest
+from dfcvae_tf.exporting.parity import Gate, Parity
+from dfcvae_tf.exporting.report import REPORT, render_report
+from dfcvae_tf.exporting.runtime import TFLiteFunction, check_threads
+from dfcvae_tf.exporting.samples import calibration_samples, check_samples
+from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
+from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.exporting.tflite import convert, forbidden_operators
+from dfcvae_tf.exporting.web import write_web_page
+from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.perceptual.classifiers import load_classifier
+from dfcvae_tf.run_dir import (
+    PRETRAINED_PREFIX,
+    RunDir,
+    atomic_file,
+    resolve,
+    write_json,
+)
+
+Progress = Callable[[str], None]
+
+
+def load_run(run_dir: str, checkpoint: str | None) -> tuple[InferenceModel, int | None]:
+    """Loads what is exported.
+
+    Args:
+      run_dir: a run directory, or `pretrained:NAME`.
+      checkpoint: a step or "newest"; None for the weights of a finished run.
+
+    Returns:
+      The run, and the step of the checkpoint, None for a finished run.
+
+    Raises:
+      UserError: no such run or checkpoint, it is damaged, or training did not finish.
+    """
+    run = resolve(run_dir)
+    steps = saved_steps(run.checkpoints)
+    if checkpoint is None:
+        if steps and not run.weights.is_file():
+            raise UserError(
+                f"{run_dir}: training did not finish; run the same training command "
+                "again to finish it, or export its newest checkpoint (step "
+                f"{steps[-1]}) with --checkpoint=newest"
+            )
+        return load_for_inference(run_dir), None
+    if checkpoint == "newest":
+        if not steps:
+            raise UserError(f"{run_dir} has no checkpoint; leave --checkpoint out")
+        step = steps[-1]
+    elif checkpoint.isdecimal():
+        step = int(checkpoint)
+    else:
+        raise UserError(f"--checkpoint must be 'newest' or a step, got {checkpoint!r}")
+    return load_for_inference(run_dir, step), step
+
+
+def default_output_dir(run_dir: str) -> Path:
+    """Returns RUN_DIR/export, and for `pretrained:NAME` exports/NAME."""
+    if run_dir.startswith(PRETRAINED_PREFIX):
+        return Path("exports") / run_dir.removeprefix(PRETRAINED_PREFIX)
+    return RunDir(run_dir).export
+
+
+def export_run(
+    model: InferenceModel,
+    output: Path,
+    settings: ExportSettings,
+    data: DataConfig,
+    step: int | None = None,
+    page_dir: Path | None = None,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Writes an export; the folder appears whole at the end, or stays as it was.
+
+    A file that fails the gate is left out; without its decoder a variant is left out.
+
+    Args:
+      model: the run.
+      output: the folder; it does not exist, is empty, or holds an earlier export.
+      settings: what is exported.
+      data: where real images come from.
+      step: of the checkpoint that `model` was loaded from; None for a finished run.
+      page_dir: source of the web page; None for no page.
+      progress: told in words what is done next.
+
+    Returns:
+      The manifest; its "rejected" are the files that failed.
+
+    Raises:
+      UserError: the output folder, the data or the web page's packages are not usable.
+      Stopped: nothing passed the gate; nothing was written.
+    """
+    with replaced_folder(output) as folder:
+        if page_dir is not None:
+            write_web_page(folder, page_dir)  # first: what is missing shows at once
+        progress(f"reading images of {data.dataset}")
+        export = _Export(model, settings, data, folder)
+        progress("SavedModel")
+        export.write_saved_model()
+        scratch = folder / ".scratch"
+        export.write_static_models(scratch)
+        files = []
+        for variant in settings.variants:
+            for signature in NETWORKS:
+                progress(f"{variant} {NETWORKS[signature]}")
+                files.append(export.write_file(variant, signature))
+                if files[-1].failures and signature == "decode":
+                    break  # without its decoder there is no variant
+        shutil.rmtree(scratch)
+        if all(file.failures for file in files):
+            reasons = "; ".join(f"{f.name}: {', '.join(f.failures)}" for f in files)
+            raise Stopped(f"{reasons}; nothing was written")
+        progress("report and manifest")
+        manifest = build_manifest(
+            folder,
+            model,
+            step,
+            settings,
+            export.calibration,
+            export.checks,
+            export.saved_model_parity,
+            files,
+        )
+        with atomic_file(folder / REPORT) as stream:
+            stream.write(render_report(manifest).encode())
+        manifest["files"] = file_list(folder)  # now with the report
+        write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+class _Export:
+    """One export while it is written."""
+
+    def __init__(
+        self,
+        model: InferenceModel,
+        settings: ExportSettings,
+        data: DataConfig,
+        folder: Path,
+    ):
+        """Reads the images; writes nothing."""
+        self.model = model
+        self.settings = settings
+        self.folder = folder
+        size = settings.batch_size
+        self.rows: int | None = None if size == "dynamic" else size
+        self.calibration = calibration_samples(model, data, settings.seed)
+        self.checks = check_samples(model, data, settings.seed)
+        judge = load_classifier("mnist_judge") if self.checks.digits else None
+        self.gate = Gate(model, self.checks, judge)
+        self.saved_model_parity: dict[str, Parity] = {}
+
+    def write_saved_model(self) -> None:
+        """Writes and checks the SavedModel.
+
+        Raises:
+          Stopped: it does not match; then nothing that is made from it can.
+        """
+        path = self.folder / SAVED_MODEL
+        write_saved_model(self.model.vae, path)
+        checks = {
+            "decode": self.gate.check_decoder,
+            "encode": self.gate.check_encoder,
+            "reconstruct": self.gate.check_reconstruct,
+        }
+        for signature, check in checks.items():
+            parity = check(load_signature(path, signature), SAVED_MODEL)
+            self.saved_model_parity[signature] = parity
+            if parity.failures:
+                raise Stopped(
+                    f"signature {signature} of the SavedModel does not match the "
+                    f"network: {', '.join(parity.failures)}; nothing was written"
+                )
+
+    def write_static_models(self, scratch: Path) -> None:
+        """Writes the SavedModels that are converted: of one batch size, and for int8."""
+        vae, config = self.model.vae, self.model.config
+        assert config.image_shape is not None
+        self.sources = {"float": scratch / "float", "int8": scratch / "int8"}
+        if set(self.settings.variants) != {"int8"}:
+            write_saved_model(vae, self.sources["float"], self.rows)
+        if "int8" not in self.settings.variants:
+            return
+        copy = build_vae(config.model, config.image_shape, "float32")
+        for own, other in ((vae.encoder, copy.encoder), (vae.decoder, copy.decoder)):
+            weights_lib.set_arrays(other, weights_lib.get_arrays(own))
+        latents = self.calibration.all_latents
+        low, high = integer.output_range(vae, latents)
+        integer.equalize_channels(copy.decoder, latents)
+        write_saved_model(
+            copy,
+            self.sources["int8"],
+            self.rows,
+            lambda outputs: integer.bounded_images(copy, outputs, low, high),
+        )
+
+    def write_file(self, variant: str, signature: str) -> File:
+        """Converts, checks and measures one file; writes it when it passes."""
+        name = f"{NETWORKS[signature]}_{variant}.tflite"
+        calibration = {
+            "decode": self.calibration.all_latents,
+            "encode": self.calibration.images,
+        }
+        check = {"decode": self.gate.check_decoder, "encode": self.gate.check_encoder}
+        try:
+            content = convert(
+                self.sources["int8" if variant == "int8" else "float"],
+                signature,
+                variant,
+                calibration[signature],
+                self.rows or 1,
+            )
+        # The converter raises errors of many kinds; the other files stand.
+        except Exception as error:  # noqa: BLE001
+            reason = " ".join(str(error).split())[:200]
+            return File(
+                variant, signature, name, failures=(f"no conversion: {reason}",)
+            )
+        if bad := forbidden_operators(content, self.rows is None):
+            reason = f"holds the operators {', '.join(bad)}"
+            return File(variant, signature, name, failures=(reason,))
+        function = TFLiteFunction(content, signature, check_threads())
+        parity = check[signature](function, variant)
+        if parity.failures:
+            return File(variant, signature, name, failures=parity.failures)
+        path = self.folder / name
+        with atomic_file(path) as stream:
+            stream.write(content)
+        latency = measure_latency(path, signature)
+        return File(variant, signature, name, len(content), parity, latency)

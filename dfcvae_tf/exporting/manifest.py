@@ -1,0 +1,217 @@
+"""manifest.json: what an export holds, how it was made, and how good it is.
+
+A folder with a manifest is a finished export, as it is written last. Programs that use the
+files, such as the web page, read everything they need to know about them from it.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.exporting.folder import file_list
+from dfcvae_tf.exporting.latency import Latency, describe_machine
+from dfcvae_tf.exporting.parity import Parity
+from dfcvae_tf.exporting.runtime import interpreter_class
+from dfcvae_tf.exporting.samples import Samples
+from dfcvae_tf.exporting.saved_model import SIGNATURES
+from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.provenance import describe_process
+from dfcvae_tf.run_dir import read_json
+
+FORMAT_VERSION = 1
+SAVED_MODEL = "saved_model"
+# Signature -> what its .tflite files are called; the decoder first.
+NETWORKS = {"decode": "decoder", "encode": "encoder"}
+COLOR_ORDERS = {1: "grey", 3: "RGB"}
+# Sliders reach at least this far in every dimension.
+MIN_LATENT_RANGE = 2.0
+_PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
+
+
+@dataclass(frozen=True)
+class File:
+    """One .tflite file that was tried.
+
+    Attributes:
+      variant: one of `settings.VARIANTS`.
+      signature: "decode" or "encode".
+      name: of the file.
+      num_bytes: its size; 0 when it failed.
+      parity: how close it comes to Keras; None when it failed.
+      latency: how fast it is; None when it failed.
+      failures: why it was left out, in words; empty when it passed.
+    """
+
+    variant: str
+    signature: str
+    name: str
+    num_bytes: int = 0
+    parity: Parity | None = None
+    latency: Latency | None = None
+    failures: tuple[str, ...] = ()
+
+
+def build_manifest(
+    folder: Path,
+    model: InferenceModel,
+    step: int | None,
+    settings: ExportSettings,
+    calibration: Samples,
+    checks: Samples,
+    saved_model_parity: dict[str, Parity],
+    files: Sequence[File],
+) -> dict[str, Any]:
+    """Returns the manifest, ready for JSON.
+
+    Args:
+      folder: the export; its files so far are listed.
+      model: the run.
+      step: of the checkpoint it was loaded from; None for a finished run.
+      settings: what was asked for.
+      calibration: what int8 was calibrated on.
+      checks: what the files were checked on.
+      saved_model_parity: signature -> how close the SavedModel comes.
+      files: the .tflite files that were tried.
+    """
+    config = model.config
+    assert config.image_shape is not None
+    height, width, channels = config.image_shape
+    process = describe_process(_PACKAGES)
+    passed = {(f.variant, f.signature): f for f in files if not f.failures}
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": model.run.path.resolve().name,
+        "latent": {
+            "dim": config.model.latent_dim,
+            "ranges": latent_ranges(checks.z_mean),
+            "dtype": "float32",
+        },
+        "image": {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "color_order": COLOR_ORDERS[channels],
+            "range": [0.0, 1.0],
+            "dtype": "float32",
+        },
+        "batch_size": settings.batch_size,
+        "signatures": _signatures(model, settings),
+        "variants": [
+            _variant(name, passed)
+            for name in settings.variants
+            if (name, "decode") in passed
+        ],
+        "rejected": [
+            {"name": f.variant, "file": f.name, "reason": ", ".join(f.failures)}
+            for f in files
+            if f.failures
+        ],
+        "files": file_list(folder),
+        "saved_model": SAVED_MODEL,
+        "saved_model_parity": {
+            signature: _parity(parity)
+            for signature, parity in saved_model_parity.items()
+        },
+        "trained": {
+            "run": str(model.run),
+            "checkpoint_step": step,
+            **read_json(model.run.config),
+        },
+        "calibration": {
+            "seed": settings.seed,
+            "source": calibration.source,
+            "num_images": len(calibration.images),
+            "num_latents": len(calibration.all_latents),
+            "latents": {kind: len(z) for kind, z in calibration.latents.items()},
+        },
+        "checks": {
+            "source": checks.source,
+            "num_images": len(checks.images),
+            "num_latents": len(checks.all_latents),
+            "latents": {kind: len(z) for kind, z in checks.latents.items()},
+        },
+        "versions": {
+            **process["versions"],
+            "python": process["python"],
+            "git_revision": process["git_revision"],
+        },
+        "runtime": interpreter_class()[1],
+        "machine": describe_machine(),
+        "created_by": process["command"],
+    }
+
+
+def latent_ranges(z_mean: np.ndarray) -> list[list[float]]:
+    """Returns [low, high] of each dimension of encoder means [M, D].
+
+    Their 1st and 99th percentile, and at least -+MIN_LATENT_RANGE.
+    """
+    low, high = np.percentile(z_mean, (1, 99), axis=0)
+    low, high = np.minimum(low, -MIN_LATENT_RANGE), np.maximum(high, MIN_LATENT_RANGE)
+    return np.stack([low, high], axis=1).round(3).tolist()
+
+
+def _signatures(model: InferenceModel, settings: ExportSettings) -> dict[str, Any]:
+    """Shapes of the arguments and results; None where any size will do."""
+    batch = None if settings.batch_size == "dynamic" else settings.batch_size
+    latents = [batch, model.config.model.latent_dim]
+    images = [batch, *(model.config.image_shape or ())]
+    shapes = {"z": latents, "z_mean": latents, "z_log_var": latents, "image": images}
+    return {
+        signature: {
+            "inputs": {argument: {"shape": shapes[argument], "dtype": "float32"}},
+            "outputs": {
+                name: {"shape": shapes[name], "dtype": "float32"} for name in results
+            },
+        }
+        for signature, (argument, results) in SIGNATURES.items()
+        if signature in NETWORKS
+    }
+
+
+def _variant(name: str, passed: dict[tuple[str, str], File]) -> dict[str, Any]:
+    """A variant that has a decoder; its encoder is None when that failed."""
+    files = {
+        network: passed[name, signature]
+        for signature, network in NETWORKS.items()
+        if (name, signature) in passed
+    }
+    return {
+        "name": name,
+        **{network: None for network in NETWORKS.values()},
+        **{network: file.name for network, file in files.items()},
+        "bytes": files["decoder"].num_bytes,
+        "parity": {network: _parity(file.parity) for network, file in files.items()},
+        "quality": {network: _quality(file.parity) for network, file in files.items()},
+        "latency": {network: _latency(file.latency) for network, file in files.items()},
+    }
+
+
+def _parity(parity: Parity | None) -> dict[str, Any]:
+    assert parity is not None
+    return {
+        "max_error": parity.max_error,
+        "batch_difference": parity.batch_difference,
+        "z_log_var_rmse": parity.log_var_rmse,
+    }
+
+
+def _quality(parity: Parity | None) -> dict[str, Any]:
+    assert parity is not None
+    return {
+        "psnr_db": parity.psnr_db,
+        "worst_psnr_db": parity.worst_psnr_db,
+        "sharpness_ratio": parity.sharpness_ratio,
+        "label_agreement": parity.agreement,
+        "keras_label_agreement": parity.reference_agreement,
+    }
+
+
+def _latency(latency: Latency | None) -> dict[str, Any]:
+    assert latency is not None
+    return dataclasses.asdict(latency)

@@ -1,0 +1,263 @@
+"""The gate: an exported file counts only after it matched Keras in float32.
+
+Every file runs in its own runtime on real images, on their latents, on prior samples and
+on extremes, and is measured against Keras on the same. What must hold:
+
+- all values are finite;
+- SavedModel and float32: largest error 1e-4; float16: 5e-3;
+- dynamic and int8: the pictures' PSNR is at least 35 dB in every kind of latents, from the
+  squared error over all pictures of the kind, so that few bad ones weigh heavily; the mean
+  Laplacian variance of all pictures is within 3 %; where the images are digits, a judge
+  gives as many reconstructions the original's label, within 0.5 points;
+- a row's result does not depend on what else is in its batch.
+
+An encoder is measured by what comes of it: the pictures that Keras decodes from its z_mean
+against those from Keras' z_mean. Its z_log_var has a bar of its own: root mean square error
+at most 0.1, which is 5 % of a standard deviation.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf import image_metrics
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.exporting.samples import REAL, Samples
+
+MAX_ERROR = {"saved_model": 1e-4, "float32": 1e-4, "float16": 5e-3}
+MIN_PSNR_DB = 35.0
+MAX_SHARPNESS_CHANGE = 0.03
+MAX_AGREEMENT_CHANGE = 0.005
+MAX_LOG_VAR_RMSE = 0.1
+# With another size of batch a runtime may add up in another order, and round differently.
+MAX_BATCH_DIFFERENCE = {"saved_model": 1e-4, "float32": 1e-4, "float16": 1e-4}
+MAX_QUANTIZED_BATCH_DIFFERENCE = 1e-2
+
+PSNR_OF_EQUAL_DB = 120.0
+# Laplacian variance that no 8-bit picture shows; flat pictures have not even that.
+_INVISIBLE = 1e-6
+_ROWS = 100
+_BATCH_ROWS = 8
+
+Function = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How close a file comes to Keras.
+
+    Attributes:
+      max_error: largest absolute error over all values, nan if one is not finite.
+      psnr_db: kind of latents -> of the pictures; at most PSNR_OF_EQUAL_DB.
+      worst_psnr_db: of a single picture.
+      sharpness_ratio: mean Laplacian variance of all pictures by that of Keras.
+      agreement: share of the real images whose reconstruction has their label; None
+        without a judge.
+      reference_agreement: the same with Keras.
+      batch_difference: largest change of a row between a batch of its own and a full one.
+      log_var_rmse: of an encoder; None for a decoder.
+      failures: what is beyond a limit, in words with numbers.
+    """
+
+    max_error: float
+    psnr_db: dict[str, float]
+    worst_psnr_db: float
+    sharpness_ratio: float
+    agreement: float | None
+    reference_agreement: float | None
+    batch_difference: float
+    log_var_rmse: float | None
+    failures: tuple[str, ...]
+
+
+class Gate:
+    """Holds files against one run's Keras networks."""
+
+    def __init__(
+        self, model: InferenceModel, samples: Samples, judge: tf.keras.Model | None
+    ):
+        """Computes what every file is held against.
+
+        Args:
+          model: the run.
+          samples: images and latents of the test split.
+          judge: images [N, H, W, C] -> logits [N, classes]; None where there is none.
+        """
+        self._samples = samples
+        self._decode: Function = lambda z: {"image": model.decoder(z).numpy()}
+        self._judge = judge
+        encoded = [model.encoder(images) for images in _slices(samples.images)]
+        z_mean, z_log_var = (
+            np.concatenate(part) for part in zip(*encoded, strict=True)
+        )
+        self._codes = {"z_mean": z_mean, "z_log_var": z_log_var}
+        self._pictures = {
+            kind: np.concatenate([self._decode(z)["image"] for z in _slices(latents)])
+            for kind, latents in samples.latents.items()
+        }
+        self._labels = self._judged(samples.images)
+        self._picture_labels = self._judged(self._pictures[REAL])
+        self._sharpness = {
+            kind: image_metrics.laplacian_variance(pictures)
+            for kind, pictures in self._pictures.items()
+        }
+
+    def check_decoder(self, decode: Function, name: str) -> Parity:
+        """Measures a decoder.
+
+        Args:
+          decode: z [N, D] -> {"image": [N, H, W, C]}, any N.
+          name: a variant, or "saved_model": which limits hold.
+        """
+        measures = _Measures()
+        for kind, latents in self._samples.latents.items():
+            self._measure_pictures(measures, kind, latents, decode)
+        measures.batch_difference = _batch_difference(decode, self._samples.all_latents)
+        return self._result(measures, name)
+
+    def check_encoder(self, encode: Function, name: str) -> Parity:
+        """Measures an encoder: images [N, H, W, C] -> {"z_mean", "z_log_var"} [N, D]."""
+        found = [encode(images) for images in _slices(self._samples.images)]
+        measures = _Measures()
+        codes = {k: np.concatenate([part[k] for part in found]) for k in self._codes}
+        self._measure_pictures(measures, REAL, codes["z_mean"], self._decode)
+        errors = {k: codes[k] - expected for k, expected in self._codes.items()}
+        # Of what the file itself returns, not of the pictures.
+        measures.errors = [float(np.abs(error).max()) for error in errors.values()]
+        measures.log_var_rmse = float(np.sqrt(np.square(errors["z_log_var"]).mean()))
+        measures.batch_difference = _batch_difference(encode, self._samples.images)
+        return self._result(measures, name)
+
+    def check_reconstruct(self, reconstruct: Function, name: str) -> Parity:
+        """Measures both in a row: images [N, H, W, C] -> {"image": [N, H, W, C]}."""
+        measures = _Measures()
+        self._measure_pictures(measures, REAL, self._samples.images, reconstruct)
+        measures.batch_difference = _batch_difference(reconstruct, self._samples.images)
+        return self._result(measures, name)
+
+    def _measure_pictures(
+        self,
+        measures: "_Measures",
+        kind: str,
+        values: np.ndarray,
+        to_pictures: Function,
+    ) -> None:
+        """Adds the pictures made of `values`, which should be Keras' of this kind."""
+        mse = []
+        slices = zip(_slices(values), _slices(self._pictures[kind]), strict=True)
+        for part, expected in slices:
+            found = to_pictures(part)["image"]
+            measures.errors.append(float(np.abs(found - expected).max()))
+            mse.append(image_metrics.mse(expected, found))
+            measures.sharpness.append(image_metrics.laplacian_variance(found))
+            if kind == REAL and self._judge is not None:
+                measures.labels.append(_labels(self._judge, found))
+        measures.mse[kind] = np.concatenate(mse)
+
+    def _judged(self, images: np.ndarray) -> np.ndarray | None:
+        if self._judge is None:
+            return None
+        return np.concatenate([_labels(self._judge, part) for part in _slices(images)])
+
+    def _result(self, measures: "_Measures", name: str) -> Parity:
+        agreement = reference_agreement = None
+        if self._labels is not None:
+            found = np.concatenate(measures.labels)
+            agreement = float(np.mean(found == self._labels))
+            reference_agreement = float(np.mean(self._picture_labels == self._labels))
+        sharpness = np.concatenate(measures.sharpness)
+        expected = np.concatenate([self._sharpness[kind] for kind in measures.mse])
+        parity = Parity(
+            max_error=float(np.max(measures.errors)),
+            psnr_db={kind: _psnr_db(mse.mean()) for kind, mse in measures.mse.items()},
+            worst_psnr_db=_psnr_db(max(mse.max() for mse in measures.mse.values())),
+            sharpness_ratio=float(
+                (sharpness.mean() + _INVISIBLE) / (expected.mean() + _INVISIBLE)
+            ),
+            agreement=agreement,
+            reference_agreement=reference_agreement,
+            batch_difference=measures.batch_difference,
+            log_var_rmse=measures.log_var_rmse,
+            failures=(),
+        )
+        return dataclasses.replace(parity, failures=tuple(_failures(parity, name)))
+
+
+@dataclass
+class _Measures:
+    """What is collected of one file, in parts."""
+
+    errors: list[float] = field(default_factory=list)
+    mse: dict[str, np.ndarray] = field(default_factory=dict)
+    sharpness: list[np.ndarray] = field(default_factory=list)
+    labels: list[np.ndarray] = field(default_factory=list)
+    batch_difference: float = 0.0
+    log_var_rmse: float | None = None
+
+
+def _failures(parity: Parity, name: str) -> Iterator[str]:
+    if not np.isfinite(parity.max_error):
+        yield "not all values are finite"
+        return
+    if name in MAX_ERROR:
+        if parity.max_error > MAX_ERROR[name]:
+            yield (
+                f"largest error {parity.max_error:.2g}, at most {MAX_ERROR[name]:g} "
+                "is allowed"
+            )
+    else:
+        yield from _quantized_failures(parity)
+    limit = MAX_BATCH_DIFFERENCE.get(name, MAX_QUANTIZED_BATCH_DIFFERENCE)
+    if not parity.batch_difference <= limit:
+        yield (
+            f"a row changes by {parity.batch_difference:.2g} with the rest of its "
+            f"batch, at most {limit:g} is allowed"
+        )
+
+
+def _quantized_failures(parity: Parity) -> Iterator[str]:
+    for kind, psnr in parity.psnr_db.items():
+        if psnr < MIN_PSNR_DB:
+            yield f"PSNR {psnr:.1f} dB on {kind}, {MIN_PSNR_DB:g} dB are needed"
+    change = parity.sharpness_ratio - 1
+    if abs(change) > MAX_SHARPNESS_CHANGE:
+        yield f"sharpness {change:+.1%}, {MAX_SHARPNESS_CHANGE:.0%} is allowed"
+    if parity.agreement is not None and parity.reference_agreement is not None:
+        change = parity.agreement - parity.reference_agreement
+        if abs(change) > MAX_AGREEMENT_CHANGE + 1e-9:
+            yield (
+                f"{parity.agreement:.1%} of the labels kept instead of "
+                f"{parity.reference_agreement:.1%}, {MAX_AGREEMENT_CHANGE:.1%} is allowed"
+            )
+    if parity.log_var_rmse is not None and parity.log_var_rmse > MAX_LOG_VAR_RMSE:
+        yield (
+            f"z_log_var is off by {parity.log_var_rmse:.2g} (root mean square), "
+            f"{MAX_LOG_VAR_RMSE:g} is allowed"
+        )
+
+
+def _batch_difference(function: Function, values: np.ndarray) -> float:
+    """Largest change of a row's results between a call with others and one without."""
+    rows = values[:_BATCH_ROWS]
+    together = function(rows)
+    alone = [function(rows[i : i + 1]) for i in range(len(rows))]
+    return max(
+        float(np.abs(np.concatenate([one[k] for one in alone]) - together[k]).max())
+        for k in together
+    )
+
+
+def _psnr_db(mse: float) -> float:
+    return float(-10 * np.log10(max(mse, 10 ** (-PSNR_OF_EQUAL_DB / 10))))
+
+
+def _labels(judge: tf.keras.Model, images: np.ndarray) -> np.ndarray:
+    return judge(images, training=False).numpy().argmax(-1)
+
+
+def _slices(values: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(values), _ROWS):
+        yield values[start : start + _ROWS]

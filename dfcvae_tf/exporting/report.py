@@ -1,0 +1,208 @@
+"""REPORT.md of an export and the table for the terminal, both from its manifest."""
+
+from typing import Any
+
+from dfcvae_tf.exporting.settings import VARIANTS
+
+REPORT = "REPORT.md"
+Manifest = dict[str, Any]
+
+PYTHON = """\
+# pip install ai-edge-litert numpy pillow
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+decode = Interpreter("{decoder}", num_threads=2).get_signature_runner("decode")
+z = np.random.default_rng(0).standard_normal(({batch}, {dim})).astype(np.float32)
+image = decode(z=z)["image"]  # [{batch}, {height}, {width}, {channels}] in [0, 1]
+pixels = np.rint(image[0] * 255).astype(np.uint8)
+Image.fromarray(pixels.squeeze()).save("image.png")
+"""
+
+KOTLIN = """\
+// build.gradle.kts: implementation("com.google.ai.edge.litert:litert:1.4.2")
+// {decoder} lies in src/main/assets.
+import android.content.Context
+import android.graphics.Bitmap
+import android.graphics.Color
+import java.io.FileInputStream
+import java.nio.channels.FileChannel
+import org.tensorflow.lite.Interpreter
+import kotlin.math.roundToInt
+
+class Decoder(context: Context) : AutoCloseable {{
+    private val interpreter = context.assets.openFd("{decoder}").use {{ file ->
+        val model = FileInputStream(file.fileDescriptor).channel.map(
+            FileChannel.MapMode.READ_ONLY, file.startOffset, file.declaredLength
+        )
+        Interpreter(model, Interpreter.Options().setNumThreads(2))
+    }}
+
+    /** z: {dim} numbers, as from a standard normal distribution. */
+    fun decode(z: FloatArray): Bitmap {{
+        val image = Array({batch}) {{ Array({height}) {{ Array({width}) {{ FloatArray({channels}) }} }} }}
+        interpreter.runSignature(
+            mapOf<String, Any>("z" to Array({batch}) {{ z }}),
+            mapOf<String, Any>("image" to image),
+            "decode",
+        )
+        val bitmap = Bitmap.createBitmap({width}, {height}, Bitmap.Config.ARGB_8888)
+        for (y in 0 until {height}) for (x in 0 until {width}) {{
+            val (r, g, b) = List(3) {{ (image[0][y][x][it % {channels}] * 255).roundToInt() }}
+            bitmap.setPixel(x, y, Color.rgb(r, g, b))
+        }}
+        return bitmap
+    }}
+
+    override fun close() = interpreter.close()
+}}
+"""
+
+JAVASCRIPT = """\
+// npm install @litertjs/core; its wasm folder and {decoder} lie beside the page.
+import {{ loadAndCompile, loadLiteRt, Tensor }} from "@litertjs/core";
+
+await loadLiteRt("wasm/");
+const model = await loadAndCompile("{decoder}", {{ accelerator: "wasm" }});
+
+/** z: {dim} numbers, as from a standard normal distribution. */
+async function decode(z) {{
+  const rows = Float32Array.from({{ length: {batch} * {dim} }}, (_, i) => z[i % {dim}]);
+  const input = new Tensor(rows, [{batch}, {dim}]);
+  const {{ image }} = await model.run("decode", {{ z: input }});
+  const values = await image.data(); // {height} x {width} x {channels} in [0, 1], row by row
+  input.delete();
+  image.delete();
+  const picture = new ImageData({width}, {height});
+  for (let i = 0; i < {width} * {height}; i++) {{
+    for (let c = 0; c < 3; c++) {{
+      picture.data[4 * i + c] = Math.round(values[{channels} * i + (c % {channels})] * 255);
+    }}
+    picture.data[4 * i + 3] = 255;
+  }}
+  return picture; // context.putImageData(picture, 0, 0)
+}}
+"""
+
+
+def render_report(manifest: Manifest) -> str:
+    """Returns REPORT.md."""
+    latent, image = manifest["latent"], manifest["image"]
+    checks = manifest["checks"]
+    shape = f"{image['height']}x{image['width']}x{image['channels']}"
+    about = (
+        f"A decoder from {latent['dim']} latents to {shape} images "
+        f"({image['color_order']}, float32 in [0, 1]) and its encoder, in "
+        f"{len(manifest['variants'])} variants, and both in `{manifest['saved_model']}/` "
+        f"for TensorFlow. Rows per call: {manifest['batch_size']}. All else is in "
+        "`manifest.json`."
+    )
+    how_checked = (
+        f"Every file ran in {manifest['runtime']} and was held against Keras in float32 on "
+        f"{checks['num_latents']} latents and {checks['num_images']} images "
+        f"({checks['source']}). Times are milliseconds per call on {manifest['machine']}; "
+        "peak memory is what loading and running adds to the runtime."
+    )
+    lines = [f"# {manifest['name']}", "", about, "", how_checked, ""]
+    for variant in manifest["variants"]:
+        lines += _variant_table(manifest, variant)
+    if manifest["rejected"]:
+        lines += ["## Left out", ""]
+        lines += [f"- `{r['file']}`: {r['reason']}" for r in manifest["rejected"]] + [
+            ""
+        ]
+    values = {
+        "decoder": manifest["variants"][0]["decoder"],
+        "batch": 1 if manifest["batch_size"] == "dynamic" else manifest["batch_size"],
+        "dim": latent["dim"],
+        **{key: image[key] for key in ("height", "width", "channels")},
+    }
+    for title, language, snippet in (
+        ("Python", "python", PYTHON),
+        ("Android (Kotlin)", "kotlin", KOTLIN),
+        ("Browser (LiteRT.js)", "javascript", JAVASCRIPT),
+    ):
+        code = snippet.format(**values).rstrip()
+        lines += [f"## {title}", "", f"```{language}", code, "```", ""]
+    return "\n".join(lines)
+
+
+def terminal_table(manifest: Manifest) -> str:
+    """Returns a line per file that passed."""
+    rows = [
+        ["file", "kB", "error", "PSNR dB", "sharpness", "ms, 1 thread", "2 threads"]
+    ]
+    for variant in manifest["variants"]:
+        for network in variant["parity"]:
+            quality = variant["quality"][network]
+            median = variant["latency"][network]["median_ms"]
+            rows.append(
+                [
+                    variant[network],
+                    f"{manifest['files'][variant[network]]['bytes'] / 1000:.0f}",
+                    f"{variant['parity'][network]['max_error']:.1g}",
+                    f"{min(quality['psnr_db'].values()):.1f}",
+                    _change(quality["sharpness_ratio"]),
+                    *(f"{milliseconds:.3f}" for milliseconds in median.values()),
+                ]
+            )
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _variant_table(manifest: Manifest, variant: dict[str, Any]) -> list[str]:
+    """The lines of a table with a column per network."""
+    networks = list(variant["parity"])
+    cells = [_cells(manifest, variant, network) for network in networks]
+    labels = dict.fromkeys(label for column in cells for label in column)
+    return [
+        f"## {variant['name']}",
+        "",
+        f"{VARIANTS[variant['name']].capitalize()}.",
+        "",
+        f"| | {' | '.join(networks)} |",
+        f"| --- |{' ---: |' * len(networks)}",
+        *(
+            f"| {label} | {' | '.join(column.get(label, '') for column in cells)} |"
+            for label in labels
+        ),
+        "",
+    ]
+
+
+def _cells(manifest: Manifest, variant: dict[str, Any], network: str) -> dict[str, str]:
+    """Label -> value, of one file."""
+    parity, quality = variant["parity"][network], variant["quality"][network]
+    latency = variant["latency"][network]
+    cells = {
+        "file": f"`{variant[network]}`",
+        "size": f"{manifest['files'][variant[network]]['bytes'] / 1000:.0f} kB",
+        "largest error": f"{parity['max_error']:.2g}",
+    }
+    if parity["z_log_var_rmse"] is not None:
+        cells["error of z_log_var (rms)"] = f"{parity['z_log_var_rmse']:.2g}"
+    for kind, psnr_db in quality["psnr_db"].items():
+        cells[f"PSNR of pictures, {kind}"] = f"{psnr_db:.1f} dB"
+    cells["PSNR of the worst picture"] = f"{quality['worst_psnr_db']:.1f} dB"
+    cells["sharpness"] = _change(quality["sharpness_ratio"])
+    if quality["label_agreement"] is not None:
+        cells["labels kept (Keras)"] = (
+            f"{quality['label_agreement']:.1%} ({quality['keras_label_agreement']:.1%})"
+        )
+    cells["first run"] = f"{latency['first_run_ms']:.2f} ms"
+    for threads, median in latency["median_ms"].items():
+        p95 = latency["p95_ms"][threads]
+        cells[f"median (p95), threads: {threads}"] = f"{median:.3f} ({p95:.3f}) ms"
+    cells["peak memory"] = f"{latency['peak_memory_bytes'] / 1e6:.1f} MB"
+    return cells
+
+
+def _change(ratio: float) -> str:
+    return f"{round(ratio - 1, 4) + 0.0:+.2%}"  # + 0.0: never "-0.00%"

@@ -1,0 +1,145 @@
+"""What an export is calibrated and checked on: real images, and latents of several kinds.
+
+Calibration uses the training split, the checks use the test split; their latents are drawn
+with different seeds.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data.pipeline import eval_batches
+from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.data.source import Source, unreadable_file
+from dfcvae_tf.errors import UserError
+
+CALIBRATION_IMAGES = 500
+CHECK_IMAGES = 1000
+# With digits a judge tells how many labels are kept; a difference of 0.5 points of 1000
+# images would be within chance.
+CHECK_DIGITS = 3000
+DRAWN = 250
+# The latents of real images.
+REAL = "encoder means"
+# Largest |z| of a dimension in the latents called extreme.
+EXTREME = 4.0
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Attributes:
+    source: the data, in one line.
+    digits: whether the images are 28x28x1 digits of ten classes.
+    images: [M, H, W, C] float32 in [0, 1].
+    z_mean: [M, D] float32, what Keras' encoder makes of the images.
+    latents: kind -> [n, D] float32.
+    """
+
+    source: str
+    digits: bool
+    images: np.ndarray
+    z_mean: np.ndarray
+    latents: dict[str, np.ndarray]
+
+    @property
+    def all_latents(self) -> np.ndarray:
+        """Every kind of latents, one after the other, [n, D]."""
+        return np.concatenate(list(self.latents.values()))
+
+
+def calibration_samples(model: InferenceModel, data: DataConfig, seed: int) -> Samples:
+    """Images of the training split; latents that cover what a decoder may be given.
+
+    Kinds: encoder means, prior samples, points between two encoder means, and points
+    uniform in the cube |z| <= EXTREME: without those, every activation beyond what typical
+    latents reach would be cut off.
+
+    Args:
+      model: the run.
+      data: where the images come from.
+      seed: of all that is drawn.
+
+    Raises:
+      UserError: the data cannot be had.
+    """
+    source = _open(model, data)
+    images = _images(model, source, data, "train", CALIBRATION_IMAGES)
+    z_mean = _encode(model, images)
+    rng = np.random.default_rng([seed, 0])
+    ends = z_mean[rng.integers(len(z_mean), size=(2, DRAWN))]
+    share = rng.random((DRAWN, 1), np.float32)
+    latents = {
+        REAL: z_mean,
+        **_drawn(rng, z_mean.shape[1], DRAWN),
+        "interpolations": ends[0] * share + ends[1] * (1 - share),
+    }
+    return Samples(
+        source.description, _are_digits(model, source), images, z_mean, latents
+    )
+
+
+def check_samples(model: InferenceModel, data: DataConfig, seed: int) -> Samples:
+    """Images of the test split; encoder means, prior samples and extremes.
+
+    Args and errors are those of `calibration_samples`.
+    """
+    source = _open(model, data)
+    digits = _are_digits(model, source)
+    images = _images(
+        model, source, data, "test", CHECK_DIGITS if digits else CHECK_IMAGES
+    )
+    z_mean = _encode(model, images)
+    rng = np.random.default_rng([seed, 1])
+    # As many latents in all when there are few images.
+    drawn = DRAWN + max(0, CHECK_IMAGES - len(images)) // 2
+    latents = {REAL: z_mean, **_drawn(rng, z_mean.shape[1], drawn)}
+    return Samples(source.description, digits, images, z_mean, latents)
+
+
+def _drawn(
+    rng: np.random.Generator, latent_dim: int, count: int
+) -> dict[str, np.ndarray]:
+    shape = (count, latent_dim)
+    return {
+        "prior": rng.standard_normal(shape, np.float32),
+        "extremes": rng.uniform(-EXTREME, EXTREME, shape).astype(np.float32),
+    }
+
+
+def _open(model: InferenceModel, data: DataConfig) -> Source:
+    try:
+        return open_source(data, model.config.training.seed)
+    except UserError as error:
+        raise UserError(
+            f"{error}; the export is calibrated and checked on real images: give others "
+            "with --dataset, such as --dataset=folder:PATH"
+        ) from error
+
+
+def _are_digits(model: InferenceModel, source: Source) -> bool:
+    ten = tuple(str(digit) for digit in range(10))
+    return model.config.image_shape == (28, 28, 1) and source.class_names == ten
+
+
+def _images(
+    model: InferenceModel, source: Source, data: DataConfig, split: str, count: int
+) -> np.ndarray:
+    """The first images of a split, without preparing all of it."""
+    assert model.config.image_shape is not None
+    uncached = dataclasses.replace(data, cache="none")
+    batches = eval_batches(source, split, uncached, model.config.image_shape, _BATCH)
+    try:
+        parts = [batch["image"].numpy() for batch in batches.take(-(-count // _BATCH))]
+    except tf.errors.InvalidArgumentError as error:
+        raise (unreadable_file(error) or error) from error
+    return np.concatenate(parts)[:count]
+
+
+def _encode(model: InferenceModel, images: np.ndarray) -> np.ndarray:
+    parts = tf.data.Dataset.from_tensor_slices(images).batch(_BATCH)
+    return np.concatenate([model.encoder(part)[0].numpy() for part in parts])

@@ -1,0 +1,97 @@
+"""SavedModels: the networks with named signatures, for TensorFlow and on the way to TFLite.
+
+Keras' ExportArchive writes them. TFLite files converted from a plain tf.Module around a
+Keras 3 model, or from concrete functions, never read their variables and give NaN.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.models.vae import VAE
+from dfcvae_tf.run_dir import disk_errors
+
+Outputs = dict[str, tf.Tensor]
+
+# Name of the signature -> (name of its argument, names of its results).
+SIGNATURES = {
+    "decode": ("z", ("image",)),
+    "encode": ("image", ("z_mean", "z_log_var")),
+    "reconstruct": ("image", ("image",)),
+}
+
+
+def write_saved_model(
+    vae: VAE,
+    path: Path,
+    batch_size: int | None = None,
+    to_images: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> None:
+    """Writes the networks with the signatures decode, encode and reconstruct.
+
+    decode(z [N, D]) -> image [N, H, W, C] in [0, 1]; encode(image) -> z_mean, z_log_var
+    [N, D]; reconstruct(image) -> image, decoded from z_mean. All are float32; no graph
+    holds a random operator. `serving_default` is decode.
+
+    Args:
+      vae: the networks, float32.
+      path: folder to write; it must not exist.
+      batch_size: N; any N when None.
+      to_images: what makes images of the decoder's outputs; the VAE's own when None.
+
+    Raises:
+      UserError: the disk is full or not writable.
+    """
+    to_images = to_images or vae.to_images
+
+    def decode(z: tf.Tensor) -> Outputs:
+        return {"image": to_images(vae.decoder(z, training=False))}
+
+    def encode(image: tf.Tensor) -> Outputs:
+        z_mean, z_log_var = vae.encoder(image, training=False)
+        return {"z_mean": z_mean, "z_log_var": z_log_var}
+
+    def reconstruct(image: tf.Tensor) -> Outputs:
+        return decode(encode(image)["z_mean"])
+
+    shapes = {
+        "z": (batch_size, *vae.decoder.input_shape[1:]),
+        "image": (batch_size, *vae.encoder.input_shape[1:]),
+    }
+    archive = tf.keras.export.ExportArchive()
+    archive.track(vae.encoder)
+    archive.track(vae.decoder)
+    for function in (decode, encode, reconstruct):
+        argument, _ = SIGNATURES[function.__name__]
+        spec = tf.TensorSpec(shapes[argument], tf.float32, name=argument)
+        archive.add_endpoint(function.__name__, function, input_signature=[spec])
+    # It lists every variable on stdout, on Keras 2 without a way to ask it not to.
+    with disk_errors(path), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            archive.write_out(str(path))
+        except tf.errors.OpError as error:
+            raise UserError(
+                f"cannot write {path}: {error.message.splitlines()[0]}"
+            ) from error
+
+
+def load_signature(path: Path, signature: str) -> Callable[[np.ndarray], dict]:
+    """Loads one signature of a SavedModel as a function from and to NumPy arrays.
+
+    It takes one batch of any size and returns name -> array.
+    """
+    model = tf.saved_model.load(str(path))
+    function = model.signatures[signature]
+    argument, _ = SIGNATURES[signature]
+
+    def run(values: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = function(**{argument: tf.constant(values)})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    run.model = model  # type: ignore[attr-defined]  # signatures die with their model
+    return run

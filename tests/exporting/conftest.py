@@ -1,0 +1,98 @@
+"""A small run made by hand: 8x8 images, 3 latents, pictures of full contrast."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfcvae_tf import checkpoints
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.config import Config, apply_settings, preset_config
+from dfcvae_tf.exporting.saved_model import write_saved_model
+from dfcvae_tf.models.vae import VAE, build_vae
+from dfcvae_tf.run_dir import RunDir
+from dfcvae_tf.weights import get_arrays, set_arrays
+
+IMAGE_SHAPE = (8, 8, 1)
+
+
+def small_config(**settings) -> Config:
+    config = apply_settings(
+        preset_config("mnist-vae"),
+        {
+            "dataset": "synthetic",
+            "image_size": IMAGE_SHAPE[:2],
+            "network": "conv",
+            "depth": 1,
+            "width": 4,
+            "latent_dim": 3,
+            **settings,
+        },
+    )
+    return dataclasses.replace(config, image_shape=IMAGE_SHAPE)
+
+
+def small_vae(seed: int = 0) -> VAE:
+    """Weights as He et al. (2015) start them: logits of about 1."""
+    vae = build_vae(small_config().model, IMAGE_SHAPE, "float32")
+    rng = np.random.default_rng(seed)
+    for network in (vae.encoder, vae.decoder):
+        arrays = get_arrays(network)
+        for name, array in arrays.items():
+            scale = np.sqrt(2 / max(1, int(np.prod(array.shape[:-1]))))
+            scale *= 0.1 if name.endswith("bias") else 1
+            arrays[name] = rng.normal(0, scale, array.shape).astype(np.float32)
+        set_arrays(network, arrays)
+    return vae
+
+
+def write_run(path: Path, vae: VAE, config: Config | None = None) -> RunDir:
+    run = RunDir(path)
+    checkpoints.write_config(run, config or small_config(), "made up")
+    checkpoints.save_inference_weights(run, vae)
+    return run
+
+
+@pytest.fixture(name="vae", scope="session")
+def _vae() -> VAE:
+    return small_vae()
+
+
+@pytest.fixture(name="make_vae", scope="session")
+def _make_vae():
+    """A function from a seed to networks of their own."""
+    return small_vae
+
+
+@pytest.fixture(name="make_config", scope="session")
+def _make_config():
+    """A function from settings to the small run's settings with those changed."""
+    return small_config
+
+
+@pytest.fixture(name="make_run", scope="session")
+def _make_run():
+    """A function (folder, VAE, settings or None) -> finished run."""
+    return write_run
+
+
+@pytest.fixture(name="model", scope="session")
+def _model(tmp_path_factory) -> InferenceModel:
+    """The small run, loaded."""
+    run = write_run(tmp_path_factory.mktemp("small") / "run", small_vae())
+    return checkpoints.load_for_inference(str(run))
+
+
+@pytest.fixture(name="static_model", scope="session")
+def _static_model(tmp_path_factory, vae) -> Path:
+    """Its SavedModel with one row per call."""
+    path = tmp_path_factory.mktemp("static") / "saved_model"
+    write_saved_model(vae, path, batch_size=1)
+    return path
+
+
+@pytest.fixture(name="latents", scope="session")
+def _latents() -> np.ndarray:
+    """[200, 3] float32 in [-4, 4]."""
+    return np.random.default_rng(5).uniform(-4, 4, (200, 3)).astype(np.float32)

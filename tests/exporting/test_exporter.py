@@ -1,0 +1,240 @@
+"""Whole exports of a small run, of broken ones, and of unfinished ones."""
+
+import dataclasses
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
+from dfcvae_tf.errors import Stopped, UserError
+from dfcvae_tf.exporting import exporter, samples
+from dfcvae_tf.exporting.latency import Latency
+from dfcvae_tf.exporting.report import terminal_table
+from dfcvae_tf.exporting.runtime import TFLiteFunction
+from dfcvae_tf.exporting.saved_model import load_signature
+from dfcvae_tf.exporting.settings import ExportSettings
+
+QUICK = ExportSettings(variants=("float32",))
+
+
+@pytest.fixture(autouse=True)
+def _few_samples(monkeypatch):
+    monkeypatch.setattr(samples, "CHECK_IMAGES", 60)
+    monkeypatch.setattr(samples, "CALIBRATION_IMAGES", 60)
+    monkeypatch.setattr(samples, "DRAWN", 100)
+    latency = Latency(2.0, {"1": 1.0, "2": 0.5}, {"1": 1.5, "2": 0.7}, 1000, 200, 1)
+    monkeypatch.setattr(exporter, "measure_latency", lambda path, signature: latency)
+
+
+def export(model, output, settings=QUICK, **arguments):
+    return exporter.export_run(model, output, settings, model.config.data, **arguments)
+
+
+def test_an_export_holds_what_its_manifest_says(tmp_path, model):
+    told = []
+    output = tmp_path / "export"
+    variants = ("float32", "int8")
+    settings = ExportSettings(variants, seed=2)
+    returned = export(model, output, settings, progress=told.append)
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert returned == manifest  # nothing that JSON would change, such as infinities
+
+    names = {f"{n}_{v}.tflite" for n in ("decoder", "encoder") for v in variants}
+    assert {p.name for p in output.glob("*.tflite")} == names
+    assert [v["name"] for v in manifest["variants"]] == list(variants)
+    assert manifest["rejected"] == []
+    found = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
+    assert set(manifest["files"]) == found - {"manifest.json"}
+    for name, entry in manifest["files"].items():
+        content = (output / name).read_bytes()
+        assert entry["bytes"] == len(content)
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+    for variant in manifest["variants"]:
+        assert variant["bytes"] == manifest["files"][variant["decoder"]]["bytes"]
+        assert variant["latency"]["decoder"]["median_ms"] == {"1": 1.0, "2": 0.5}
+
+    assert manifest["format_version"] == 1
+    assert manifest["latent"]["dim"] == len(manifest["latent"]["ranges"]) == 3
+    assert manifest["image"] == {
+        "height": 8,
+        "width": 8,
+        "channels": 1,
+        "color_order": "grey",
+        "range": [0.0, 1.0],
+        "dtype": "float32",
+    }
+    assert manifest["batch_size"] == 1
+    outputs = manifest["signatures"]["decode"]["outputs"]
+    assert outputs == {"image": {"shape": [1, 8, 8, 1], "dtype": "float32"}}
+    calibration = manifest["calibration"]
+    assert (calibration["seed"], calibration["num_images"]) == (2, 60)
+    assert calibration["num_latents"] == 60 + 3 * 100
+    assert manifest["trained"]["provenance"]["dataset"] == "made up"
+    assert manifest["trained"]["settings"]["model"]["latent_dim"] == 3
+    assert manifest["versions"]["tensorflow"] == tf.__version__
+
+    report = (output / "REPORT.md").read_text()
+    for name in [
+        *names,
+        "1.000 (1.500) ms",
+        "ai_edge_litert",
+        "runSignature",
+        "LiteRt",
+    ]:
+        assert name in report
+    assert "{" + "dim}" not in report
+    table = terminal_table(manifest).splitlines()
+    assert len(table) == 5 and len({len(line) for line in table}) == 1
+    assert told[0].startswith("reading images") and told[-1] == "report and manifest"
+    assert [n for n in os.listdir(tmp_path) if n != "export"] == []
+
+
+def test_int8_calibrated_on_far_too_small_a_range_is_left_out(
+    tmp_path, model, monkeypatch
+):
+    convert = exporter.convert
+
+    def squeezed(source, signature, variant, calibration, batch_size):
+        return convert(source, signature, variant, 0.05 * calibration, batch_size)
+
+    monkeypatch.setattr(exporter, "convert", squeezed)
+    output = tmp_path / "export"
+    manifest = export(model, output, ExportSettings(variants=("int8", "dynamic")))
+    assert [v["name"] for v in manifest["variants"]] == ["dynamic"]
+    (rejected,) = manifest["rejected"]
+    assert rejected["file"] == "decoder_int8.tflite"
+    assert "PSNR" in rejected["reason"] and "35 dB are needed" in rejected["reason"]
+    assert {p.name for p in output.glob("*.tflite")} == {
+        "decoder_dynamic.tflite",
+        "encoder_dynamic.tflite",
+    }
+    assert "`decoder_int8.tflite`: PSNR" in (output / "REPORT.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_bad_encoder_leaves_its_decoder(tmp_path, model, monkeypatch):
+    convert = exporter.convert
+
+    def squeezed(source, signature, variant, calibration, batch_size):
+        scale = 0.02 if signature == "encode" else 1
+        return convert(source, signature, variant, scale * calibration, batch_size)
+
+    monkeypatch.setattr(exporter, "convert", squeezed)
+    manifest = export(model, tmp_path / "export", ExportSettings(variants=("int8",)))
+    (variant,) = manifest["variants"]
+    assert (variant["decoder"], variant["encoder"]) == ("decoder_int8.tflite", None)
+    assert [r["file"] for r in manifest["rejected"]] == ["encoder_int8.tflite"]
+    assert not (tmp_path / "export" / "encoder_int8.tflite").exists()
+
+
+def test_a_decoder_of_nan_is_not_exported_and_the_old_export_stays(
+    tmp_path, model, make_vae
+):
+    output = tmp_path / "export"
+    before = export(model, output)
+    broken = make_vae()
+    layer = broken.decoder.get_layer("conv0")
+    layer.set_weights([np.full_like(w, np.nan) for w in layer.get_weights()])
+    with pytest.raises(
+        Stopped, match="decode .*not all values are finite; nothing was"
+    ):
+        export(dataclasses.replace(model, vae=broken), output)
+    assert json.loads((output / "manifest.json").read_text()) == before
+    assert os.listdir(tmp_path) == ["export"]
+
+
+def test_when_nothing_passes_nothing_is_written(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(exporter, "convert", lambda *_: 1 / 0)
+    with pytest.raises(
+        Stopped, match="decoder_float32.tflite: no conversion: division"
+    ):
+        export(model, tmp_path / "export")
+    assert os.listdir(tmp_path) == []
+
+
+def test_forbidden_operators_keep_a_file_out(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(exporter, "forbidden_operators", lambda *_: ["VAR_HANDLE"])
+    with pytest.raises(Stopped, match="holds the operators VAR_HANDLE"):
+        export(model, tmp_path / "export")
+
+
+@pytest.mark.slow
+def test_a_dynamic_batch(tmp_path, model, latents):
+    settings = ExportSettings(variants=("float32",), batch_size="dynamic")
+    manifest = export(model, tmp_path / "export", settings)
+    assert manifest["batch_size"] == "dynamic"
+    assert manifest["signatures"]["encode"]["inputs"]["image"]["shape"][0] is None
+    path = tmp_path / "export" / "decoder_float32.tflite"
+    found = TFLiteFunction(path, "decode", 1).call(latents[:9])["image"]
+    np.testing.assert_allclose(found, model.decoder(latents[:9]), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_run_trained_in_mixed_precision_is_exported_in_float32(
+    tmp_path, vae, make_config, make_run, latents, precision
+):
+    run = make_run(tmp_path / "run", vae, make_config(precision=precision))
+    model, step = exporter.load_run(str(run), None)
+    assert step is None
+    export(model, tmp_path / "export")
+    decode = load_signature(tmp_path / "export" / "saved_model", "decode")
+    expected = vae.decode(tf.constant(latents))
+    np.testing.assert_allclose(decode(latents)["image"], expected, atol=1e-5)
+
+
+def unfinished_run(path, make_config, make_run, make_vae):
+    """A run with EMA and checkpoints of steps 10 and 20, whose weights differ."""
+    run = make_run(path, make_vae(), make_config(ema_decay=0.9))
+    run.weights.unlink()
+    for step in (10, 20):
+        lists = {
+            "network": make_vae(seed=step).variables,
+            "ema": make_vae(seed=step + 1).variables,
+        }
+        lists = {k: [tf.Variable(v) for v in values] for k, values in lists.items()}
+        Checkpoints(run.checkpoints, 3, {**lists, "step": [tf.Variable(step)]}).save(
+            step
+        )
+    return run
+
+
+def test_an_unfinished_run_offers_its_newest_checkpoint(
+    tmp_path, make_config, make_run, make_vae, latents
+):
+    run = unfinished_run(tmp_path / "run", make_config, make_run, make_vae)
+    with pytest.raises(UserError, match=r"\(step 20\) with --checkpoint=newest"):
+        exporter.load_run(str(run), None)
+    for checkpoint, step in (("newest", 20), ("10", 10)):
+        model, found = exporter.load_run(str(run), checkpoint)
+        assert found == step
+        averaged = make_vae(seed=step + 1).decode(tf.constant(latents))
+        np.testing.assert_allclose(model.decoder(latents), averaged, atol=1e-6)
+    manifest = export(model, tmp_path / "export", step=step)
+    assert manifest["trained"]["checkpoint_step"] == 10
+    for checkpoint, message in (
+        ("30", "no checkpoint of step 30; it has those of steps 10, 20"),
+        ("last", "--checkpoint must be 'newest' or a step, got 'last'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            exporter.load_run(str(run), checkpoint)
+
+
+def test_a_finished_run_without_checkpoints(model):
+    run_dir = str(model.run)
+    assert exporter.load_run(run_dir, None)[1] is None
+    with pytest.raises(UserError, match="has no checkpoint; leave --checkpoint out"):
+        exporter.load_run(run_dir, "newest")
+    with pytest.raises(UserError, match="no checkpoint of step 3; it has none"):
+        load_for_inference(run_dir, step=3)
+
+
+def test_default_folders():
+    assert str(exporter.default_output_dir("runs/a")) == "runs/a/export"
+    assert (
+        str(exporter.default_output_dir("pretrained:mnist_vae")) == "exports/mnist_vae"
+    )

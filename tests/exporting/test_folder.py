@@ -1,0 +1,126 @@
+"""An export's folder appears whole, or the one before it stays."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.exporting.folder import file_list, replaced_folder
+
+
+def write_export(folder, text):
+    (folder / "model").write_text(text)
+    (folder / "manifest.json").write_text(json.dumps({"variants": []}))
+
+
+def test_a_new_export_replaces_the_whole_old_one(tmp_path):
+    output = tmp_path / "deep" / "export"
+    with replaced_folder(output) as folder:
+        write_export(folder, "one")
+        (folder / "only in one").write_text("")
+        assert not output.exists()
+    with replaced_folder(output) as folder:
+        assert os.listdir(folder) == []
+        write_export(folder, "two")
+        assert (output / "model").read_text() == "one"
+    assert (output / "model").read_text() == "two"
+    assert sorted(os.listdir(output)) == ["manifest.json", "model"]
+    assert os.listdir(output.parent) == ["export"]
+
+
+@pytest.mark.parametrize("error", [UserError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_export(tmp_path, error):
+    output = tmp_path / "export"
+    with replaced_folder(output) as folder:
+        write_export(folder, "one")
+    with pytest.raises(error), replaced_folder(output) as folder:
+        write_export(folder, "two")
+        raise error
+    assert (output / "model").read_text() == "one"
+    assert os.listdir(tmp_path) == ["export"]
+
+
+def test_a_killed_process_costs_nothing(tmp_path):
+    output = tmp_path / "export"
+    with replaced_folder(output) as folder:
+        write_export(folder, "one")
+    code = (
+        "import os, signal; from pathlib import Path\n"
+        "from dfcvae_tf.exporting.folder import replaced_folder\n"
+        f"with replaced_folder(Path({str(output)!r})) as folder:\n"
+        "    (folder / 'half').write_text('')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (output / "model").read_text() == "one"
+    # Killed between the two renames: the old export has another name.
+    os.replace(output, tmp_path / ".export.old")
+    with pytest.raises(ValueError), replaced_folder(output) as folder:
+        assert os.listdir(folder) == []
+        raise ValueError
+    assert (output / "model").read_text() == "one"
+    with replaced_folder(output) as folder:
+        write_export(folder, "two")
+    assert os.listdir(tmp_path) == ["export"]
+
+
+def test_a_failed_rename_puts_the_old_export_back(tmp_path, monkeypatch):
+    output = tmp_path / "export"
+    with replaced_folder(output) as folder:
+        write_export(folder, "one")
+    replace = os.replace
+
+    def fail(source, target):
+        if str(source).endswith(".new"):
+            raise PermissionError(13, "not now")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with (
+        pytest.raises(UserError, match="cannot write .*export: Permission denied"),
+        replaced_folder(output) as folder,
+    ):
+        write_export(folder, "two")
+    assert (output / "model").read_text() == "one"
+    assert os.listdir(tmp_path) == ["export"]
+
+
+def test_what_is_no_export_is_left_alone(tmp_path):
+    thesis = tmp_path / "folder" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("precious")
+    (tmp_path / "link").symlink_to(thesis.parent)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text('{"name": "an app"}')
+    for output, message in (
+        (thesis.parent, "exists and is not an export"),
+        (thesis, "is a file or a link"),
+        (tmp_path / "link", "is a file or a link"),
+        (tmp_path / "other", "exists and is not an export"),
+        (tmp_path.parents[-1], "is a whole file system"),
+    ):
+        with pytest.raises(UserError, match=message), replaced_folder(output):
+            raise AssertionError
+    assert thesis.read_text() == "precious"
+    with replaced_folder(tmp_path / "empty") as folder:
+        (folder / "model").write_text("")
+
+
+def test_every_file_is_listed_with_its_hash(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b").write_bytes(b"abc")
+    (tmp_path / "a").write_bytes(b"")
+    files = file_list(tmp_path)
+    assert list(files) == ["a", "deep/b"]
+    # The known hash of "abc" (FIPS 180-4, appendix).
+    assert files["deep/b"] == {
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "bytes": 3,
+    }
+    assert files["a"]["sha256"] == hashlib.sha256().hexdigest()

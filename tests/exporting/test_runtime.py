@@ -1,0 +1,42 @@
+"""Running .tflite files."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dfcvae_tf.exporting.runtime import TFLiteFunction
+from dfcvae_tf.exporting.saved_model import write_saved_model
+from dfcvae_tf.exporting.tflite import convert
+
+
+@pytest.mark.parametrize("batch_size", [3, None])
+def test_any_number_of_rows_can_be_run(tmp_path, vae, model, latents, batch_size):
+    write_saved_model(vae, tmp_path / "model", batch_size)
+    content = convert(tmp_path / "model", "decode", "float32")
+    path = tmp_path / "decoder.tflite"
+    path.write_bytes(content)
+    for source in (content, path):
+        decode = TFLiteFunction(source, "decode", 2)
+        assert decode.input_shape == (batch_size or -1, 3)
+        for count in (1, 3, 7, 40):
+            found = decode(latents[:count])["image"]
+            np.testing.assert_allclose(found, model.decoder(latents[:count]), atol=1e-5)
+
+
+def test_the_runtime_needs_no_tensorflow(tmp_path, static_model, latents):
+    path = tmp_path / "decoder.tflite"
+    path.write_bytes(convert(static_model, "decode", "float32"))
+    code = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "import numpy as np\n"
+        "from dfcvae_tf.exporting.runtime import TFLiteFunction\n"
+        f"decode = TFLiteFunction({str(path)!r}, 'decode', 1)\n"
+        "assert decode(np.zeros((2, 3), np.float32))['image'].shape == (2, 8, 8, 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

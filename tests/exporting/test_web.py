@@ -1,0 +1,536 @@
+"""The web page of an export: what is copied, and the page in a real browser."""
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.exporting import web
+from dfcvae_tf.images import read_image
+from dfcvae_tf.run_dir import write_json
+from tools.serve_web import open_server
+
+PAGE_DIR = Path(__file__).parents[2] / "export" / "web"
+# Scripts that take features from a browser. LiteRT.js looks for JSPI by this name, and
+# for relaxed SIMD with a module of a few bytes.
+WITHOUT_JSPI = "delete WebAssembly.Suspending;"
+WITHOUT_RELAXED_SIMD = """
+    const { instantiate } = WebAssembly;
+    WebAssembly.instantiate = (code, ...rest) => code.length < 100
+      ? Promise.reject(new Error("no")) : instantiate(code, ...rest);
+"""
+RANGES = [[-3.0, 3.0], [-2.5, 3.5], [-3.0, 2.9], [-1.0, 4.0], [-3.3, 3.1]]
+
+
+# ---- What is copied
+
+
+@pytest.fixture(name="page_dir")
+def _page_dir(tmp_path):
+    """The page's source with stand-ins for LiteRT.js."""
+    folder = tmp_path / "page"
+    packages = folder / web.PACKAGES
+    (packages / "core/dist").mkdir(parents=True)
+    (packages / "core/wasm").mkdir()
+    (packages / "wasm-utils/dist").mkdir(parents=True)
+    for name in web.PAGE_FILES:
+        shutil.copy(PAGE_DIR / name, folder)
+    (packages / "core/dist/index.js").write_bytes(b"import " + web.UTILS_IMPORT)
+    (packages / "wasm-utils/dist/bundle.js").write_text("utils")
+    for build in web.WASM_BUILDS:
+        (packages / f"core/wasm/{build}.js").write_text(f"{build} script")
+        (packages / f"core/wasm/{build}.wasm").write_text(build)
+    return folder
+
+
+def test_copies_what_the_page_needs(page_dir, tmp_path):
+    output = tmp_path / "export"
+    web.write_web_page(output, page_dir)
+    written = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
+    assert {name for name in written if "/" not in name} == set(web.PAGE_FILES)
+    assert (output / "litert/core.js").read_text() == 'import from "./wasm-utils.js"'
+    assert (output / "litert/wasm/litert_wasm_internal.wasm").is_file()
+    assert len(written) == len(web.PAGE_FILES) + 2 + 2 * len(web.WASM_BUILDS)
+
+
+def test_absent_or_other_litert_names_the_command_and_writes_nothing(
+    page_dir, tmp_path
+):
+    packages = page_dir / web.PACKAGES
+    (packages / "core/dist/index.js").write_text("import other")
+    command = f"npm install --prefix {os.path.relpath(page_dir)}"
+    with pytest.raises(UserError, match=f"another version; .*{command}"):
+        web.write_web_page(tmp_path / "export", page_dir)
+    shutil.rmtree(packages)
+    with pytest.raises(UserError, match=f"bundle.js is missing; .*{command}"):
+        web.write_web_page(tmp_path / "export", page_dir)
+    assert not (tmp_path / "export").exists()
+
+
+# ---- The page in a browser
+
+
+@pytest.fixture(name="driver", scope="module")
+def _driver(tmp_path_factory):
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not chromedriver:
+        pytest.skip("needs chromium and chromedriver")
+    if not (PAGE_DIR / web.PACKAGES).is_dir():
+        pytest.skip("needs npm install --prefix export/web")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # root may not have one
+        "--window-size=1280,800",
+        # WebGPU in software.
+        "--enable-unsafe-webgpu",
+        "--use-webgpu-adapter=swiftshader",
+        "--enable-features=Vulkan",
+    ):
+        options.add_argument(argument)
+    options.set_capability(
+        "goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"}
+    )
+    driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
+    driver.set_script_timeout(20)
+    yield driver
+    driver.quit()
+
+
+def convert(model, latent_dim, folder):
+    """Writes two variants of a decoder and returns their entries in the manifest."""
+    archive = tf.keras.export.ExportArchive()
+    archive.track(model)
+    spec = tf.TensorSpec([1, latent_dim], tf.float32, name="z")
+    archive.add_endpoint("decode", lambda z: model(z, training=False), [spec])
+    archive.write_out(str(folder / "saved_model"))
+    variants = []
+    for name in ("float32", "float16"):
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder / "saved_model"), signature_keys=["decode"]
+        )
+        if name == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        content = converter.convert()
+        file_name = f"decoder_{name}.tflite"
+        (folder / file_name).write_bytes(content)
+        variants.append({"name": name, "decoder": file_name, "bytes": len(content)})
+    return variants
+
+
+def write_manifest(folder, variants, ranges, shape, **more):
+    height, width, channels = shape
+    content = {
+        "format_version": 1,
+        "name": "some_run",
+        "latent": {"dim": len(ranges), "ranges": ranges},
+        "image": {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "color_order": "grey" if channels == 1 else "RGB",
+            "range": [0, 1],
+        },
+        "batch_size": 1,
+        "variants": variants,
+    }
+    write_json(folder / "manifest.json", content | more)
+
+
+@pytest.fixture(name="digits", scope="module")
+def _digits(driver, tmp_path_factory):
+    """An export of the bundled DFC-VAE and the run in Keras."""
+    folder = tmp_path_factory.mktemp("digits")
+    model = load_for_inference("pretrained:mnist_dfc_vae")
+    z = tf.keras.Input([len(RANGES)])
+    decoder = tf.keras.Model(z, tf.keras.activations.sigmoid(model.vae.decoder(z)))
+    variants = convert(decoder, len(RANGES), folder)
+    write_manifest(folder, variants, RANGES, (28, 28, 1))
+    web.write_web_page(folder, PAGE_DIR)
+    return folder, lambda z: model.decoder(z).numpy()
+
+
+class Page:
+    """The page of an export, loaded."""
+
+    def __init__(self, driver, folder):
+        from selenium.webdriver import ActionChains, Keys
+
+        self.keys, self.chain = Keys, ActionChains
+        self.driver = driver
+        self._server = open_server(str(folder), "127.0.0.1", 0)
+        threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
+        port = self._server.server_address[1]
+        driver.get_log("performance")
+        driver.get(f"http://127.0.0.1:{port}/")
+        self.wait(
+            "const c = document.body.classList;"
+            "return c.contains('failed') || !c.contains('loading')"
+        )
+
+    def close(self):
+        self.driver.get("about:blank")
+        self._server.shutdown()
+        self._server.server_close()
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition, *arguments, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not self.run(condition, *arguments):
+            assert time.monotonic() < deadline, (condition, self.text("status"))
+            time.sleep(0.02)
+
+    def find(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def text(self, name):
+        return self.run(f"return document.getElementById('{name}').textContent")
+
+    def press(self, key):
+        self.find("body").send_keys(key)
+        self.settle()
+
+    def click(self, element, share):
+        """Clicks at a share of the element's width."""
+        chain = self.chain(self.driver)
+        across = int((share - 0.5) * element.size["width"])
+        chain.move_to_element_with_offset(element, across, 0).click().perform()
+
+    def settle(self):
+        self.driver.execute_async_script("dfcvae.settled().then(arguments[0])")
+
+    def pick(self, select, value):
+        """Picks a variant or accelerator and waits for it or for an error."""
+        self.run(
+            "const [id, value] = arguments, select = document.getElementById(id);"
+            "select.value = value; select.dispatchEvent(new Event('change'));",
+            select,
+            value,
+        )
+        self.wait(f"return !document.getElementById('{select}').disabled")
+
+    def latents(self):
+        return np.array(self.run("return [...dfcvae.latents()]"), np.float32)
+
+    def decode(self, latents):
+        """What the model gives: [N, D] -> [N, height * width * channels]."""
+        pictures = self.driver.execute_async_script(
+            "const [latents, done] = arguments;"
+            "(async () => { const all = [];"
+            "for (const z of latents) all.push([...await dfcvae.decode(z)]);"
+            "return all; })().then(done)",
+            np.asarray(latents, np.float64).tolist(),
+        )
+        return np.array(pictures, np.float32)
+
+    def canvas(self, selector="#picture"):
+        """The drawn picture, [height, width, 3] uint8."""
+        width, height, pixels = self.run(
+            "const c = document.querySelector(arguments[0]);"
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            "return [c.width, c.height, [...d]]",
+            selector,
+        )
+        pixels = np.array(pixels, np.uint8).reshape(height, width, 4)
+        assert (pixels[..., 3] == 255).all()
+        return pixels[..., :3]
+
+    def sliders(self, group="latents"):
+        return np.array(
+            self.run(
+                "return [...document.querySelectorAll(`#${arguments[0]} input`)]"
+                ".map((input) => input.valueAsNumber)",
+                group,
+            )
+        )
+
+
+@pytest.fixture(name="open_page")
+def _open_page(driver):
+    pages = []
+
+    def open_page(folder):
+        pages.append(Page(driver, folder))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def assert_shows(page, image):
+    """The canvas shows an image [H, W, C] of floats in [0, 1], within 1/255."""
+    difference = page.canvas().astype(float) - np.asarray(image) * 255
+    assert np.abs(difference).max() <= 1.0
+
+
+@pytest.mark.slow
+def test_decodes_as_keras_does(digits, open_page):
+    folder, keras = digits
+    page = open_page(folder)
+    z = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    z[-2:] = [[4] * 5, [-4, 4, -4, 4, -4]]
+    np.testing.assert_allclose(page.decode(z), keras(z).reshape(20, -1), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_sliders_move_the_picture(digits, open_page):
+    folder, keras = digits
+    page = open_page(folder)
+    assert page.text("name") == "some_run"
+    page.press("0")
+    np.testing.assert_array_equal(page.latents(), 0)
+    first, last = (page.find(f"#latents label:nth-of-type({i}) input") for i in (1, 5))
+    first.send_keys(page.keys.ARROW_RIGHT * 30)
+    page.click(last, share=0.75)
+    page.settle()
+    z = page.latents()
+    np.testing.assert_allclose(z[:4], [30 * 6 / 200, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(z[4], -3.3 + 0.75 * 6.4, atol=0.2)
+    np.testing.assert_allclose(page.sliders(), z, atol=0.02)
+    assert_shows(page, keras(z[np.newaxis])[0])
+    page.find("#random").click()
+    page.settle()
+    assert np.abs(page.latents() - z).min() > 0
+    assert_shows(page, keras(page.latents()[np.newaxis])[0])
+    assert 0 < float(page.text("time").removesuffix(" ms")) < 1000
+    # As large as its frame allows, in whole screen pixels per pixel.
+    size, *frame = page.run(
+        "const frame = document.getElementById('frame');"
+        "return [document.getElementById('picture').clientWidth,"
+        "frame.clientWidth, frame.clientHeight]"
+    )
+    assert size % 28 == 0 and min(frame) - 28 < size <= min(frame)
+
+
+@pytest.mark.slow
+def test_another_variant_is_another_model(digits, open_page):
+    folder, keras = digits
+    page = open_page(folder)
+    page.pick("variant", "float16")
+    assert page.text("status") == ""
+    z = page.latents()[np.newaxis]
+    runner = tf.lite.Interpreter(str(folder / "decoder_float16.tflite"))
+    (expected,) = runner.get_signature_runner("decode")(z=z).values()
+    np.testing.assert_allclose(page.decode(z)[0], expected.ravel(), atol=1e-5)
+    assert 1e-5 < np.abs(expected - keras(z)).max() < 5e-3
+    assert_shows(page, expected[0])
+    page.pick("variant", "float32")
+    np.testing.assert_allclose(page.decode(z)[0], keras(z).ravel(), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_plays_between_two_remembered_points(digits, open_page):
+    folder, keras = digits
+    page = open_page(folder)
+    page.press("r")
+    page.press("a")
+    a = page.latents()
+    page.press("r")
+    page.press("b")
+    b = page.latents()
+    page.press(" ")
+    shares = []
+    deadline = time.monotonic() + 10
+    while np.ptp(shares or [0]) < 0.5 and time.monotonic() < deadline:
+        z = page.latents()
+        shares.append((z - a) @ (b - a) / ((b - a) @ (b - a)))
+        np.testing.assert_allclose(z, a + shares[-1] * (b - a), atol=1e-5)
+    assert len(set(shares)) > 5 and np.ptp(shares) >= 0.5
+    page.press(" ")
+    assert_shows(page, keras(page.latents()[np.newaxis])[0])
+    for selector, z in (("#remember-a", a), ("#remember-b", b)):
+        thumbnail = page.canvas(f"{selector} canvas") - 255.0 * keras(z[np.newaxis])[0]
+        assert np.abs(thumbnail).max() <= 1
+    blend = page.find("#blend input")
+    blend.send_keys(page.keys.HOME)
+    page.settle()
+    np.testing.assert_array_equal(page.latents(), a)
+    blend.send_keys(page.keys.END)
+    page.settle()
+    np.testing.assert_array_equal(page.latents(), b)
+
+
+@pytest.mark.slow
+def test_webgpu_decodes_alike(digits, open_page):
+    folder, keras = digits
+    page = open_page(folder)
+    page.pick("accelerator", "webgpu")
+    if page.text("status") == "This browser finds no GPU for WebGPU.":
+        assert page.find("#accelerator").get_property("value") == "wasm"
+        pytest.skip("needs a WebGPU adapter")
+    assert page.text("status") == ""
+    z = page.latents()[np.newaxis]
+    np.testing.assert_allclose(page.decode(z)[0], keras(z).ravel(), atol=1e-4)
+    assert_shows(page, keras(z)[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "build"),
+    [
+        ("", "litert_wasm_jspi_internal"),
+        (WITHOUT_JSPI, "litert_wasm_internal"),
+        (WITHOUT_JSPI + WITHOUT_RELAXED_SIMD, "litert_wasm_compat_internal"),
+    ],
+)
+def test_browsers_with_fewer_features_decode_alike(
+    digits, open_page, driver, script, build
+):
+    folder, keras = digits
+    before = driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": script}
+    )
+    try:
+        page = open_page(folder)
+    finally:
+        driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", before)
+    loaded = page.run(
+        "return performance.getEntriesByType('resource').map(e => e.name)"
+    )
+    assert any(name.endswith(f"/{build}.wasm") for name in loaded)
+    z = np.random.default_rng(1).normal(size=(5, 5)).astype(np.float32)
+    np.testing.assert_allclose(page.decode(z), keras(z).reshape(5, -1), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_saves_the_picture_as_png(digits, open_page, driver, tmp_path):
+    page = open_page(digits[0])
+    driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior",
+        {"behavior": "allow", "downloadPath": str(tmp_path)},
+    )
+    page.press("s")
+    path = tmp_path / "some_run-float32.png"
+    deadline = time.monotonic() + 10
+    while not path.is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    np.testing.assert_allclose(read_image(path, 3) * 255, page.canvas(), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_no_request_leaves_the_server(digits, open_page, driver):
+    driver.get_log("browser")
+    page = open_page(digits[0])
+    page.press("r")
+    page.pick("variant", "float16")
+    events = [
+        json.loads(entry["message"])["message"]
+        for entry in driver.get_log("performance")
+    ]
+    urls = [
+        urlsplit(event["params"]["request"]["url"])
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert {url.hostname for url in urls} == {"127.0.0.1"}
+    assert "/decoder_float16.tflite" in {url.path for url in urls}
+    messages = [entry["message"] for entry in driver.get_log("browser")]
+    assert not [m for m in messages if "Content Security Policy" in m or "404" in m]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("manifest.json", None, "manifest.json is missing from this folder."),
+        ("manifest.json", "{", "not JSON: this is no finished export."),
+        (
+            "manifest.json",
+            '{"format_version": 2}',
+            "format 2; this page reads format 1",
+        ),
+        ("manifest.json", '{"format_version": 1}', "no usable latent.dim."),
+        ("decoder_float32.tflite", None, "decoder_float32.tflite is missing"),
+        ("decoder_float32.tflite", "cut", "has 3 bytes, but "),
+        (f"litert/wasm/{web.WASM_BUILDS[0]}.js", None, "in litert/wasm/ is missing"),
+        (f"litert/wasm/{web.WASM_BUILDS[0]}.wasm", None, "in litert/wasm/ is missing"),
+    ],
+)
+def test_errors_are_shown_in_words(digits, open_page, tmp_path, name, content, words):
+    folder = tmp_path / "export"
+    shutil.copytree(digits[0], folder, copy_function=os.link)
+    (folder / name).unlink()
+    if content:
+        (folder / name).write_text(content)
+    page = open_page(folder)
+    assert words in page.text("status")
+    assert page.find("#status").is_displayed()
+
+
+@pytest.mark.slow
+def test_a_variant_that_fails_leaves_the_one_in_use(digits, open_page, tmp_path):
+    folder = tmp_path / "export"
+    shutil.copytree(digits[0], folder, copy_function=os.link)
+    size = (folder / "decoder_float16.tflite").stat().st_size
+    (folder / "decoder_float16.tflite").unlink()
+    (folder / "decoder_float16.tflite").write_bytes(bytes(size))
+    page = open_page(folder)
+    page.pick("variant", "float16")
+    assert "decoder_float16.tflite does not run here" in page.text("status")
+    assert page.find("#variant").get_property("value") == "float32"
+    page.press("r")
+    assert_shows(page, digits[1](page.latents()[np.newaxis])[0])
+
+
+@pytest.mark.slow
+def test_shapes_colours_and_attributes_come_from_the_manifest(
+    driver, open_page, tmp_path
+):
+    random = np.random.default_rng(2)
+    z = tf.keras.Input([100])
+    flat = tf.keras.layers.Dense(6 * 8 * 3, activation="sigmoid")(z)
+    model = tf.keras.Model(z, tf.keras.layers.Reshape([6, 8, 3])(flat))
+    kernel, bias = (random.normal(size=w.shape) / 3 for w in model.get_weights())
+    model.set_weights([kernel, bias])
+    directions = {"Wearing_Hat": random.normal(size=100), "Smiling": np.eye(100)[3]}
+    write_manifest(
+        tmp_path,
+        convert(model, 100, tmp_path),
+        [[-2.0, 2.0]] * 100,
+        (6, 8, 3),
+        attributes={name: list(values) for name, values in directions.items()},
+    )
+    web.write_web_page(tmp_path, PAGE_DIR)
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(
+            driver.execute_cdp_cmd, "Emulation.clearDeviceMetricsOverride", {}
+        )
+        page = open_page(tmp_path)
+        # On a phone: nothing is cut off at the side, every slider can be used.
+        overflow, narrowest = page.run(
+            "return [document.documentElement.scrollWidth - innerWidth,"
+            "Math.min(...[...document.querySelectorAll('.sliders input')]"
+            ".map((input) => input.clientWidth))]"
+        )
+        assert overflow == 0 and narrowest > 80
+        base = page.latents()
+        page.find("#attributes label:nth-of-type(1) input").send_keys(page.keys.END)
+        page.find("#attributes label:nth-of-type(2) input").send_keys(page.keys.HOME)
+        page.settle()
+        strengths = page.sliders("attributes")
+        assert strengths[0] > 0 and strengths[1] == -2.0
+        expected = base + strengths @ np.stack(list(directions.values()))
+        np.testing.assert_allclose(page.latents(), expected, atol=1e-5)
+        image = 1 / (1 + np.exp(-(expected @ kernel + bias)))
+        assert_shows(page, image.reshape(6, 8, 3))
+        assert page.text("facts") == "100 latents, 8 × 6 pixels, colour"

@@ -1,0 +1,242 @@
+"""export/, as its users run it."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from dfcvae_tf import images as images_lib
+from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.command_line import run_program
+from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+from dfcvae_tf.run_dir import RunDir, read_arrays, resolve, write_arrays
+from export import __main__ as program
+
+ROOT = Path(__file__).parents[1]
+PRETRAINED = "pretrained:mnist_dfc_vae"
+
+
+def export_as_users_do(*arguments) -> subprocess.CompletedProcess:
+    """Runs the program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "export", *arguments],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def export_here(*arguments) -> object:
+    """Runs the program in this process and returns its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        run_program(
+            program.__doc__,
+            program.define_flags,
+            program.main,
+            ["export", *map(str, arguments)],
+        )
+    return stop.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--run_dir is missing"),
+        (["--run_dir=absent"], "no such run directory: absent"),
+        (["--run_dir=pretrained:mnist"], "unknown pretrained run 'mnist'"),
+        (["--run_dir=x", "--quantize=int4"], "unknown variant in --quantize 'int4'"),
+        (
+            ["--run_dir=x", "--batch_size=0"],
+            "--batch_size must be a whole number from 1",
+        ),
+        (["--run_dir=x", "--web", "--batch_size=dynamic"], "--web needs a fixed"),
+        ([f"--run_dir={PRETRAINED}", "--checkpoint=newest"], "has no checkpoint"),
+        (
+            [f"--run_dir={PRETRAINED}", "--output_dir=taken"],
+            "taken is a file or a link",
+        ),
+        ([f"--run_dir={PRETRAINED}", "--output_dir=taken/x"], "cannot write"),
+        ([f"--run_dir={PRETRAINED}", "--dataset=folder:absent"], "give others with"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_text("")
+    assert export_here(*arguments) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert [line for line in errors if line.startswith("error:") and message in line]
+    assert os.listdir(".") == ["taken"] or os.listdir("exports") == []
+
+
+def test_a_web_page_without_its_packages_names_the_command(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(program, "WEB_PAGE", tmp_path / "no page")
+    output = tmp_path / "export"
+    arguments = [f"--run_dir={PRETRAINED}", f"--output_dir={output}", "--web"]
+    assert export_here(*arguments) == 2
+    assert "npm install" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_broken_decoder_is_exit_code_1_and_leaves_nothing(tmp_path, capsys):
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(resolve(PRETRAINED).path, run.path)
+    arrays = read_arrays(run.weights)
+    arrays["decoder/deconv1/kernel"][...] = np.nan
+    write_arrays(run.weights, arrays)
+    before = sorted(os.listdir(run.path))
+    assert export_here(f"--run_dir={run}") == 1
+    error = capsys.readouterr().err
+    assert "not all values are finite; nothing was written" in error
+    assert "Traceback" not in error
+    assert sorted(os.listdir(run.path)) == before
+
+
+@pytest.fixture(name="exported", scope="module")
+def _exported(tmp_path_factory) -> Path:
+    """The bundled DFC-VAE, exported with every default."""
+    output = tmp_path_factory.mktemp("whole") / "export"
+    done = export_as_users_do(f"--run_dir={PRETRAINED}", f"--output_dir={output}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "decoder_int8.tflite" in done.stdout
+    return output
+
+
+@pytest.fixture(name="model", scope="module")
+def _model():
+    return load_for_inference(PRETRAINED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variant", "max_error", "min_psnr_db", "max_bytes"),
+    [
+        ("float32", 1e-4, 100, 400e3),
+        ("float16", 5e-3, 70, 200e3),
+        ("dynamic", 0.3, 40, 150e3),
+        ("int8", 0.3, 38, 150e3),
+    ],
+)
+def test_every_decoder_of_the_bundled_run_matches_keras(
+    exported, model, variant, max_error, min_psnr_db, max_bytes
+):
+    """With other latents and other code than the export's own checks."""
+    path = exported / f"decoder_{variant}.tflite"
+    assert path.stat().st_size < max_bytes
+    decode = Interpreter(str(path)).get_signature_runner("decode")
+    rng = np.random.default_rng(99)
+    for z in (rng.standard_normal((300, 5)), rng.uniform(-4, 4, (300, 5))):
+        z = z.astype(np.float32)
+        expected = model.decoder(z).numpy()
+        found = np.concatenate([decode(z=row[None])["image"] for row in z])
+        assert np.abs(found - expected).max() <= max_error
+        assert -10 * np.log10(np.square(found - expected).mean()) >= min_psnr_db
+
+
+@pytest.mark.slow
+def test_encoders_of_the_bundled_run_match_keras(exported, model):
+    images = read_arrays(SAMPLE_PATH)["test_images"][-200:] / np.float32(255)
+    z_mean, z_log_var = model.encoder(images)
+    for variant, limit in (("float32", 1e-4), ("float16", 5e-3), ("int8", 0.5)):
+        path = str(exported / f"encoder_{variant}.tflite")
+        encode = Interpreter(path).get_signature_runner("encode")
+        for index in range(0, 200, 10):
+            found = encode(image=images[index : index + 1])
+            for name, value in (("z_mean", z_mean), ("z_log_var", z_log_var)):
+                np.testing.assert_allclose(found[name][0], value[index], atol=limit)
+
+
+@pytest.mark.slow
+def test_the_saved_model_needs_tensorflow_alone(exported, model, tmp_path):
+    z = np.random.default_rng(3).standard_normal((4, 5)).astype(np.float32)
+    np.save(tmp_path / "z.npy", z)
+    code = (
+        "import sys; sys.modules['dfcvae_tf'] = None\n"
+        "import numpy as np, tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(exported / 'saved_model')!r})\n"
+        "z = tf.constant(np.load('z.npy'))\n"
+        "image = model.signatures['decode'](z=z)['image']\n"
+        "encoded = model.signatures['encode'](image=image)\n"
+        "assert set(encoded) == {'z_mean', 'z_log_var'}\n"
+        "again = model.signatures['reconstruct'](image=image)['image']\n"
+        "assert again.shape == image.shape == (4, 28, 28, 1)\n"
+        "np.save('image.npy', image)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    found = np.load(tmp_path / "image.npy")
+    np.testing.assert_allclose(found, model.decoder(z), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_python_of_the_report_makes_the_picture_it_says(exported, model, tmp_path):
+    report = (exported / "REPORT.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
+    (tmp_path / "snippet.py").write_text(code)
+    for path in exported.glob("*.tflite"):
+        (tmp_path / path.name).symlink_to(path)
+    subprocess.run([sys.executable, "snippet.py"], cwd=tmp_path, check=True)
+    z = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
+    found = images_lib.read_image(tmp_path / "image.png", channels=1)
+    np.testing.assert_allclose(found, model.decoder(z)[0], atol=1 / 255)
+
+
+@pytest.mark.slow
+def test_the_manifest_of_the_bundled_run(exported):
+    manifest = json.loads((exported / "manifest.json").read_text())
+    assert manifest["rejected"] == []
+    assert manifest["trained"]["settings"]["preset"] == "mnist-dfc-vae"
+    assert manifest["checks"]["num_images"] == 3000
+    assert manifest["checks"]["num_latents"] >= 1000
+    assert manifest["calibration"]["num_latents"] >= 256
+    for variant in manifest["variants"]:
+        latency = variant["latency"]["decoder"]
+        assert latency["runs"] >= 200 and set(latency["median_ms"]) == {"1", "2"}
+        quality = variant["quality"]["decoder"]
+        assert quality["label_agreement"] > 0.96
+    assert manifest["versions"]["tensorflow"] == tf.__version__
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_the_old_export_stays(exported, tmp_path):
+    with contextlib.ExitStack() as stack:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        # Room for the SavedModel of the new export, and for little more.
+        used = sum(p.stat().st_size for p in exported.rglob("*") if p.is_file())
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={used + 4_000_000}", "tmpfs", disk],
+            capture_output=True,
+            check=False,
+        )
+        if mounted.returncode:
+            pytest.skip("needs the right to mount a small file system")
+        stack.callback(subprocess.run, ["umount", "-l", disk], check=True)
+        shutil.copytree(exported, disk / "export")
+        before = (disk / "export" / "manifest.json").read_bytes()
+        done = export_as_users_do(
+            f"--run_dir={PRETRAINED}",
+            f"--output_dir={disk / 'export'}",
+            "--quantize=float32",
+        )
+        assert done.returncode == 2, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("error:") and str(disk) in line
+        assert os.listdir(disk) == ["export"]
+        assert (disk / "export" / "manifest.json").read_bytes() == before
+        assert (disk / "export" / "encoder_float32.tflite").stat().st_size > 1e6
