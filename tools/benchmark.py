@@ -1,18 +1,15 @@
 """Measures the program on this machine.
 
   python -m tools.benchmark train     training steps per second, against Keras' `fit`
+  python -m tools.benchmark export    microseconds per decoded picture, in each runtime
 
 Each contestant has a process of its own and they run in turn, so that a machine whose
 speed drifts slows all of them alike; compare the ratios.
 """
 
-import multiprocessing
-import platform
-import resource
 import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -20,32 +17,62 @@ from absl import flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.config import Config, apply_settings, preset_config
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.exporting import latency
+from tools import decoder_speed
+from tools.contestants import Contestant, answer
 
-CPU_INFO = Path("/proc/cpuinfo")
+TRAIN_FLAGS = ("steps", "batch_size", "contestants")
+EXPORT_FLAGS = ("run_dir", "threads", "rounds")
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_integer("repeats", 7, "measurements of each", 3, flag_values=values)
     flags.DEFINE_integer(
-        "steps", 78, "training steps per measurement", 1, flag_values=values
+        "repeats",
+        None,
+        "train: measurements of each (default 7); export: pictures of each per round "
+        "(default 200)",
+        3,
+        flag_values=values,
     )
-    flags.DEFINE_integer("batch_size", 128, "images per step", 1, flag_values=values)
+    flags.DEFINE_integer(
+        "steps", 78, "train: training steps per measurement", 1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "batch_size", 128, "train: images per step", 1, flag_values=values
+    )
     flags.DEFINE_list(
         "contestants",
         ["fit", "float32", "mixed_bfloat16"],
-        "fit = the article's way in Keras, or a --precision of this program",
+        "train: fit = the article's way in Keras, or a --precision of this program",
         flag_values=values,
+    )
+    flags.DEFINE_string(
+        "run_dir",
+        "pretrained:mnist_dfc_vae",
+        "export: the run whose decoder is measured, or pretrained:NAME",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "threads", ["1", "2"], "export: numbers of threads", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "rounds", 5, "export: in each, all have their turn", 1, flag_values=values
     )
 
 
-def main(values: flags.FlagValues) -> None:
+def train(values: flags.FlagValues) -> None:
+    """Prints training speeds."""
+    _refuse(values, EXPORT_FLAGS, "export")
     given: dict[str, Any] = values.flag_values_dict()
     names: list[str] = given["contestants"]
-    repeats, steps, batch_size = given["repeats"], given["steps"], given["batch_size"]
+    repeats = given["repeats"] or 7
+    steps, batch_size = given["steps"], given["batch_size"]
     known = ("fit", "float32", "mixed_bfloat16", "mixed_float16")
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"unknown contestant {unknown[0]!r}; known: {', '.join(known)}")
-    contestants = {name: _Contestant(name, batch_size) for name in names}
+    contestants = {
+        name: Contestant(_serve_training, name, batch_size) for name in names
+    }
     try:
         for contestant in contestants.values():
             contestant.run(steps)  # traces, warms up
@@ -61,10 +88,31 @@ def main(values: flags.FlagValues) -> None:
     finally:
         for contestant in contestants.values():
             contestant.close()
-    _report(facts, rates, memory, steps, batch_size)
+    _report_training(facts, rates, memory, steps, batch_size)
 
 
-def _report(
+def export(values: flags.FlagValues) -> None:
+    """Prints how long each runtime takes to decode one picture."""
+    _refuse(values, TRAIN_FLAGS, "train")
+    given: dict[str, Any] = values.flag_values_dict()
+    report = decoder_speed.compare(
+        given["run_dir"],
+        _parse_threads(given["threads"]),
+        given["repeats"] or 200,
+        given["rounds"],
+    )
+    print(report)
+
+
+def _parse_threads(texts: Sequence[str]) -> list[int]:
+    counts = [int(text) if text.strip().isdecimal() else 0 for text in texts]
+    if not counts or min(counts) < 1:
+        given = ",".join(texts)
+        raise UserError(f"--threads takes whole numbers from 1, got {given!r}")
+    return list(dict.fromkeys(counts))
+
+
+def _report_training(
     facts: dict[str, Any],
     rates: dict[str, list[float]],
     memory: dict[str, list[float]],
@@ -99,50 +147,24 @@ def _report(
     )
 
 
-class _Contestant:
-    """A process that trains on request and says how long it took."""
-
-    def __init__(self, name: str, batch_size: int):
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, name, batch_size), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        self.facts = self._receive()
-
-    def run(self, steps: int) -> tuple[float, float]:
-        """Returns the seconds of so many steps and the process' peak memory in MiB."""
-        self._pipe.send(steps)
-        return self._receive()
-
-    def close(self) -> None:
-        self._pipe.close()
-        self._process.join(10)
-
-    def _receive(self) -> Any:
-        try:
-            return self._pipe.recv()
-        except EOFError as error:
-            raise RuntimeError("a benchmark process ended early") from error
+def _refuse(values: flags.FlagValues, names: Sequence[str], command: str) -> None:
+    for name in names:
+        if values[name].present:
+            raise UserError(f"--{name} is a flag of the command {command}")
 
 
-def _serve(pipe: Any, name: str, batch_size: int) -> None:
+def _serve_training(pipe: Any, name: str, batch_size: int) -> None:
+    """Work: training steps. Answers: seconds, and the peak memory so far in MiB."""
     import_tensorflow()
-    train = _fit(batch_size) if name == "fit" else _program(name, batch_size)
-    pipe.send(_facts())
-    while True:
-        try:
-            steps = pipe.recv()
-        except EOFError:
-            return
+    train_steps = _fit(batch_size) if name == "fit" else _program(name, batch_size)
+
+    def work(steps: int) -> tuple[float, float]:
         start = time.perf_counter()
-        train(steps)
+        train_steps(steps)
         seconds = time.perf_counter() - start
-        # Linux counts ru_maxrss in KiB.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        pipe.send((seconds, peak))
+        return seconds, latency.peak_memory_bytes() / 2**20
+
+    answer(pipe, _facts(), work)
 
 
 def _config(batch_size: int) -> Config:
@@ -153,14 +175,8 @@ def _config(batch_size: int) -> Config:
 def _facts() -> dict[str, Any]:
     import tensorflow as tf
 
-    processor = platform.processor() or platform.machine()
-    if CPU_INFO.exists():  # Linux; platform says little there
-        for line in CPU_INFO.read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.split(":")[1].strip()
-    cores = multiprocessing.cpu_count()
     return {
-        "machine": f"{processor}, {cores} cores, {platform.system()}",
+        "machine": latency.describe_machine(),
         "tensorflow": tf.__version__,
         "flops_per_image": _flops_per_image(),
         "matmul_flops_per_second": _matmul_flops_per_second(),
@@ -194,7 +210,7 @@ def _flops_per_image() -> float:
 
     config = _config(1)
     vae = build_vae(config.model, (28, 28, 1), "float32")
-    features = build_perceptual_model(config.objective, (28, 28, 1), seed=0)
+    features: Any = build_perceptual_model(config.objective, (28, 28, 1), seed=0)
     encoder = [_layer_flops(layer) for layer in vae.encoder.layers]
     decoder = sum(_layer_flops(layer) for layer in vae.decoder.layers)
     frozen = sum(_layer_flops(layer) for layer in features.model.layers)
@@ -306,7 +322,7 @@ def _fit(batch_size: int) -> Callable[[int], None]:
 
 
 def run() -> None:
-    run_program(__doc__, define_flags, {"train": main})
+    run_program(__doc__, define_flags, {"train": train, "export": export})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""Processes that a benchmark has do the same work in turn.
+
+None of them shares its memory, its threads or the settings of its libraries with another.
+"""
+
+import contextlib
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
+
+
+class Contestant:
+    """A process that does its work on request and says how long it took.
+
+    Attributes:
+      facts: what it said of itself when it was ready.
+    """
+
+    def __init__(self, serve: Callable[..., None], *args: Any):
+        """Starts a process that runs `serve` with its end of the connection and `args`."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, *args), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.facts = self._receive()
+
+    def run(self, count: int) -> Any:
+        """Has so much work done; returns what the process says of it."""
+        self._pipe.send(count)
+        return self._receive()
+
+    def close(self) -> None:
+        self._pipe.close()
+        self._process.join(10)
+
+    def _receive(self) -> Any:
+        try:
+            return self._pipe.recv()
+        except EOFError as error:
+            raise RuntimeError("a benchmark process ended early") from error
+
+
+def answer(pipe: Any, facts: Any, work: Callable[[int], Any]) -> None:
+    """The process' side of a contestant: does the work until nobody asks any more."""
+    pipe.send(facts)
+    with contextlib.suppress(EOFError):
+        while True:
+            pipe.send(work(pipe.recv()))
