@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,14 @@ def tiny_celeba(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("celeba")
     faces.write_celeba(folder)
     return folder
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT as at a terminal, also in programs a test starts.
+
+    What is started in the background of a shell begins with it ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

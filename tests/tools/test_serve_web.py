@@ -129,7 +129,7 @@ def test_wrong_input_is_one_line_and_code_2(tmp_path, folder, capsys):
         assert f"port {port} is in use" in error(f"--dir={folder}", f"--port={port}")
 
 
-def test_prints_the_address_and_ends_quietly_with_ctrl_c(folder):
+def test_prints_the_address_and_ends_quietly_with_ctrl_c(folder, interruptible):
     with subprocess.Popen(
         [sys.executable, "-m", "tools.serve_web", f"--dir={folder}", "--port=0"],
         cwd=ROOT,
@@ -137,11 +137,14 @@ def test_prints_the_address_and_ends_quietly_with_ctrl_c(folder):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        address = process.stdout.readline().split()[0]
-        host, port = address.removeprefix("http://").rstrip("/").split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
-        connection.request("GET", "/")
-        assert connection.getresponse().read() == b"this is index.html"
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        try:
+            address = process.stdout.readline().split()[0]
+            host, port = address.removeprefix("http://").rstrip("/").split(":")
+            connection = http.client.HTTPConnection(host, int(port), timeout=10)
+            connection.request("GET", "/")
+            assert connection.getresponse().read() == b"this is index.html"
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert (process.returncode, rest, errors) == (0, "", "")

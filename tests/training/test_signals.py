@@ -20,14 +20,6 @@ def test_first_signal_is_noted_and_handlers_come_back(number):
     assert signal.getsignal(number) is before
 
 
-@pytest.fixture(name="interruptible")
-def _interruptible():
-    """SIGINT as at a terminal; processes in the background start with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_second_interrupt_is_an_interrupt(interruptible):
     with pytest.raises(KeyboardInterrupt), StopSignals():
         os.kill(os.getpid(), signal.SIGINT)
