@@ -1,4 +1,4 @@
-"""The networks of Hou et al. (2017) for faces, and those that the facenet repository made of them.
+"""The networks of Hou et al. (2017) for faces, also as the facenet repository has them.
 
 Hou, Shen, Sun and Qiu, "Deep feature consistent variational autoencoder" (WACV 2017,
 arXiv:1610.00291), figure 2, and their code https://github.com/houxianxu/DFC-VAE;
@@ -7,7 +7,9 @@ https://github.com/davidsandberg/facenet, src/generative/models/dfc_vae.py.
 Convolutions have no bias where batch normalisation adds one. Left out of the published
 code: in that of Hou et al., no leaky ReLU at the encoder's end and a ReLU at the decoder's
 start (not in the paper); in facenet, batch normalisation of the image itself, which fixes
-the contrast of a batch, and at 128x128 pixels a squeeze through 3 channels at 64x64.
+the contrast of a batch, at 128x128 pixels a squeeze through 3 channels at 64x64, and latents
+that start like all other layers: their deviations then reach thousands, and the moving
+statistics of the decoder remember that for thousands of steps.
 """
 
 import dataclasses
@@ -33,8 +35,7 @@ class Recipe:
       decoder_filters: channels of the 4x4 start and of the 3x3 convolutions behind it.
       slope: of the leaky ReLU below 0.
       decay: of the moving statistics of batch normalisation.
-      conv_kernel: makes the initializer of a convolution.
-      dense_kernel: makes the initializer of a dense layer.
+      kernel: makes the initializer of a layer's kernel, but for those of the latents.
     """
 
     size: int
@@ -42,8 +43,7 @@ class Recipe:
     decoder_filters: tuple[int, ...]
     slope: float = 0.2
     decay: float = 0.9
-    conv_kernel: Callable = lambda: initializers.RandomNormal(stddev=0.02)
-    dense_kernel: Callable = initializers.GlorotUniform
+    kernel: Callable = lambda: initializers.RandomNormal(stddev=0.02)
 
 
 _HOU64 = Recipe(64, (32, 64, 128, 256), (256, 128, 64, 32))
@@ -54,9 +54,7 @@ def _as_in_facenet(recipe: Recipe) -> Recipe:
     def kernel() -> tf.keras.initializers.Initializer:
         return initializers.TruncatedNormal(stddev=0.1)
 
-    return dataclasses.replace(
-        recipe, slope=0.1, decay=0.995, conv_kernel=kernel, dense_kernel=kernel
-    )
+    return dataclasses.replace(recipe, slope=0.1, decay=0.995, kernel=kernel)
 
 
 RECIPES = {
@@ -100,22 +98,15 @@ def build(
             2,
             padding="same",
             use_bias=False,
-            kernel_initializer=recipe.conv_kernel(),
+            kernel_initializer=recipe.kernel(),
             dtype=dtype,
             name=f"conv{number}",
         )(x)
         x = norm_relu(x, number)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
-    latents = [
-        layers.Dense(
-            config.latent_dim,
-            kernel_initializer=recipe.dense_kernel(),
-            dtype="float32",
-            name=name,
-        )(x)
-        for name in ("z_mean", "z_log_var")
-    ]
-    encoder = tf.keras.Model(images, latents, name="encoder")
+    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
+    z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
+    encoder = tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
 
     def resize_conv(x, filters: int, number: int, **kwargs):
         x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{number}")(x)
@@ -126,7 +117,7 @@ def build(
             filters,
             3,
             padding="valid" if padding == "replicate" else "same",
-            kernel_initializer=recipe.conv_kernel(),
+            kernel_initializer=recipe.kernel(),
             dtype=dtype,
             name=f"conv{number}",
             **kwargs,
@@ -136,7 +127,7 @@ def build(
     start, *others = recipe.decoder_filters
     x = layers.Dense(
         4 * 4 * start,
-        kernel_initializer=recipe.dense_kernel(),
+        kernel_initializer=recipe.kernel(),
         dtype=dtype,
         name="hidden",
     )(z)

@@ -21,9 +21,9 @@ class TrainState:
     Attributes:
       vae: the networks that learn.
       optimizer: with its variables already made.
-      ema: moving averages of all network variables, in their order; empty when off.
-        Moving statistics of batch normalisation are averaged with the weights: those of
-        the moment belong to the weights of the moment, not to weights that lag behind.
+      ema: moving averages of all network variables, in their order; empty when off. Of
+        statistics of batch normalisation it has the current values: they are moving
+        averages already, and would lag twice behind the first thousands of steps.
       step: [] int64, number of steps done.
     """
 
@@ -187,7 +187,10 @@ def build_train_steps(
         done = tf.cast(state.step, tf.float32)
         decay = tf.minimum(ema_decay, (1.0 + done) / (10.0 + done))
         for average, variable in zip(state.ema, state.network_variables, strict=True):
-            average.assign(decay * average + (1.0 - decay) * variable)
+            if variable.trainable:
+                average.assign(decay * average + (1.0 - decay) * variable)
+            else:
+                average.assign(variable)
 
     def one_step(iterator: Iterator) -> Metrics:
         per_replica = strategy.run(replica_step, args=(next(iterator), state.step))
