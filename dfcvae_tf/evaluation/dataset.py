@@ -40,15 +40,6 @@ class TestData:
         """Whether this is the whole test split of MNIST."""
         return self.name in MNIST and len(self.images) == 10_000
 
-    @property
-    def of_class(self) -> dict[str, np.ndarray]:
-        """Class name -> bool [N]; empty without labels."""
-        if self.labels is None:
-            return {}
-        return {
-            name: self.labels == label for label, name in enumerate(self.class_names)
-        }
-
 
 def load_test_data(config: Config, data: DataConfig, num_images: int) -> TestData:
     """Reads the first images of the test split, prepared as a run's training did.

@@ -22,7 +22,6 @@ def test_the_first_images_in_order():
     np.testing.assert_array_equal(data.labels, sample["test_labels"][:1234])
     assert data.total == 10_000 and not data.is_mnist
     assert load_test_data(CONFIG, DataConfig(), 10_000).is_mnist
-    np.testing.assert_array_equal(data.of_class["7"], data.labels == 7)
 
 
 def test_images_are_resized_to_the_runs_shape():
