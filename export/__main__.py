@@ -42,7 +42,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "batch_size",
         "1",
-        "rows per call of the .tflite files; dynamic = any number",
+        "rows per call of the .tflite files; dynamic = any number, but slower",
         flag_values=values,
     )
     flags.DEFINE_bool(

@@ -11,6 +11,7 @@ from dfcvae_tf.config import DataConfig
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
+from dfcvae_tf.exporting.folding import fast_decode
 from dfcvae_tf.exporting.latency import measure_latency
 from dfcvae_tf.exporting.manifest import NETWORKS, SAVED_MODEL, File, build_manifest
 from dfcvae_tf.exporting.parity import Gate, Parity
@@ -192,7 +193,8 @@ class _Export:
         assert config.image_shape is not None
         self.sources = {"float": scratch / "float", "int8": scratch / "int8"}
         if set(self.settings.variants) != {"int8"}:
-            write_saved_model(vae, self.sources["float"], self.rows)
+            decode = fast_decode(vae, vae.to_images)
+            write_saved_model(vae, self.sources["float"], self.rows, decode)
         if "int8" not in self.settings.variants:
             return
         copy = build_vae(config.model, config.image_shape, "float32")
@@ -201,12 +203,10 @@ class _Export:
         latents = self.calibration.all_latents
         low, high = integer.output_range(vae, latents)
         integer.equalize_channels(copy.decoder, latents)
-        write_saved_model(
-            copy,
-            self.sources["int8"],
-            self.rows,
-            lambda outputs: integer.bounded_images(copy, outputs, low, high),
+        decode = fast_decode(
+            copy, lambda outputs: integer.bounded_images(copy, outputs, low, high)
         )
+        write_saved_model(copy, self.sources["int8"], self.rows, decode)
 
     def write_file(self, variant: str, signature: str) -> File:
         """Converts, checks and measures one file; writes it when it passes."""

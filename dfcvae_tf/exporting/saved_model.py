@@ -30,7 +30,7 @@ def write_saved_model(
     vae: VAE,
     path: Path,
     batch_size: int | None = None,
-    to_images: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    decode_z: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> None:
     """Writes the networks with the signatures decode, encode and reconstruct.
 
@@ -42,15 +42,15 @@ def write_saved_model(
       vae: the networks, float32.
       path: folder to write; it must not exist.
       batch_size: N; any N when None.
-      to_images: what makes images of the decoder's outputs; the VAE's own when None.
+      decode_z: z -> images, of the VAE's decoder in another form; `vae.decode` when None.
 
     Raises:
       UserError: the disk is full or not writable.
     """
-    to_images = to_images or vae.to_images
+    decode_z = decode_z or vae.decode
 
     def decode(z: tf.Tensor) -> Outputs:
-        return {"image": to_images(vae.decoder(z, training=False))}
+        return {"image": decode_z(z)}
 
     def encode(image: tf.Tensor) -> Outputs:
         z_mean, z_log_var = vae.encoder(image, training=False)
