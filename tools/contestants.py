@@ -8,6 +8,8 @@ import multiprocessing
 from collections.abc import Callable
 from typing import Any
 
+from dfcvae_tf.errors import UserError
+
 
 class Contestant:
     """A process that does its work on request and says how long it took.
@@ -17,10 +19,16 @@ class Contestant:
     """
 
     def __init__(self, serve: Callable[..., None], *args: Any):
-        """Starts a process that runs `serve` with its end of the connection and `args`."""
+        """Starts a process that runs `serve` with its end of the connection and `args`.
+
+        Raises:
+          UserError: the process did.
+        """
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, *args), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(serve, theirs, *args), daemon=True
+        )
         self._process.start()
         theirs.close()
         self.facts = self._receive()
@@ -36,9 +44,19 @@ class Contestant:
 
     def _receive(self) -> Any:
         try:
-            return self._pipe.recv()
+            answer = self._pipe.recv()
         except EOFError as error:
             raise RuntimeError("a benchmark process ended early") from error
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+
+def _serve(serve: Callable[..., None], pipe: Any, *args: Any) -> None:
+    try:
+        serve(pipe, *args)
+    except UserError as error:
+        pipe.send(error)
 
 
 def answer(pipe: Any, facts: Any, work: Callable[[int], Any]) -> None:

@@ -1,57 +1,135 @@
-"""How fast images come: what the benchmark prints beside the speed of training."""
+"""How fast images come, beside how fast training takes them."""
 
+import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
-import tensorflow as tf
-
-from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.pipeline import eval_batches, train_batches
-from dfcvae_tf.data.source import Source
+from dfcvae_tf.command_line import import_tensorflow
+from dfcvae_tf.config import Config, DataConfig
+from dfcvae_tf.exporting import latency
+from tools import training_speed
+from tools.contestants import Contestant, answer
 
 _BATCH = 128
+PREPARED, CACHED, TRAINED = "prepared", "cached", "trained"
+_WHAT = {
+    PREPARED: "read, decoded, cropped, resized: a first epoch, or no cache",
+    CACHED: "in random order out of memory: every other epoch",
+    TRAINED: "taken by training steps in {precision}, from the cache",
+}
 
 
-@dataclass(frozen=True)
-class Rates:
-    """Images per second of the training split.
+def compare(config: Config, images: int, repeats: int) -> str:
+    """Measures three rates, each in a process of its own, in turn.
 
-    Attributes:
-      prepared: read, decoded, cropped and resized, as in a first epoch or without cache.
-      cached: fetched in random order from the cache in memory, as in any other epoch.
+    Args:
+      config: what is trained on what; its length does not matter.
+      images: per measurement.
+      repeats: measurements of each.
+
+    Returns:
+      Machine, a table, and how many times as fast as training images are prepared.
     """
+    contestants: dict[str, Contestant] = {}
+    try:
+        for name in _WHAT:
+            contestants[name] = Contestant(_serve, name, config, images)
+            contestants[name].run(1)  # traces, warms up
+        rates: dict[str, list[float]] = {name: [] for name in _WHAT}
+        for repeat in range(repeats):
+            # Every other round backwards, so that none always follows the same one.
+            for name in _WHAT if repeat % 2 == 0 else reversed(_WHAT):
+                rates[name].append(contestants[name].run(images))
+        facts = contestants[TRAINED].facts
+    finally:
+        for contestant in contestants.values():
+            contestant.close()
+    training = f"preset {config.preset}, batch {config.training.batch_size}"
+    lines = [
+        f"{facts['machine']}; TensorFlow {facts['tensorflow']}",
+        f"{facts['source']}; {facts['size']}; {training}",
+        "",
+        f"{'':>9} {'images/s':>9} {'min':>7} {'max':>7}",
+    ]
+    for name, values in rates.items():
+        numbers = f"{statistics.median(values):9.0f} {min(values):7.0f}"
+        what = _WHAT[name].format(**facts)
+        lines.append(f"{name:>9} {numbers} {max(values):7.0f}  {what}")
+    ratios = [a / b for a, b in zip(rates[PREPARED], rates[TRAINED], strict=True)]
+    lines.append(
+        f"\nprepared {statistics.median(ratios):.1f} ({min(ratios):.1f} to "
+        f"{max(ratios):.1f}) times as fast as trained; {repeats} rounds in turn, about "
+        f"{images} images each"
+    )
+    return "\n".join(lines)
 
-    prepared: float
-    cached: float
+
+def _serve(pipe: Any, name: str, config: Config, images: int) -> None:
+    """Work: at least so many images. Answers: images per second."""
+    import_tensorflow()
+    import tensorflow as tf
+
+    from dfcvae_tf.data.pipeline import prepared_shape
+    from dfcvae_tf.data.registry import open_source
+    from dfcvae_tf.training.devices import resolve_precision
+
+    source = open_source(config.data, config.training.seed)
+    shape = prepared_shape(source, config.data)
+    precision = resolve_precision(config.training.precision)
+    facts = {
+        "machine": latency.describe_machine(),
+        "tensorflow": tf.__version__,
+        "source": source.description,
+        "size": "x".join(map(str, shape)),
+        "precision": precision,
+    }
+    take: Callable[[int], int]
+    if name == TRAINED:
+        batch_size = config.training.batch_size
+        train_steps = training_speed.build_training(config, shape, precision)
+
+        def take(count: int) -> int:
+            steps = -(-count // batch_size)
+            train_steps(steps)
+            return steps * batch_size
+
+    else:
+        take = reader(source, config.data, shape, cached=name == CACHED)
+
+    def work(count: int) -> float:
+        start = time.perf_counter()
+        taken = take(count)
+        return taken / (time.perf_counter() - start)
+
+    answer(pipe, facts, work)
 
 
-def measure(
-    source: Source, config: DataConfig, image_shape: tuple[int, int, int], count: int
-) -> Rates:
-    """Measures both, each on `count` images after a warm-up; nothing else is running.
+def reader(
+    source: Any, config: DataConfig, shape: tuple[int, int, int], cached: bool
+) -> Callable[[int], int]:
+    """Returns what fetches at least so many training images and returns their number.
 
     Args:
       source: the images.
       config: `crop` is used.
-      image_shape: (H, W, C) of the images wanted.
-      count: at least 1; no more than there are, and in whole batches, are prepared.
+      shape: (H, W, C) of the images wanted.
+      cached: fetch from memory, in random order; else from the files, in their order.
     """
-    steps = max(1, min(count, source.num_examples["train"]) // _BATCH)
+    from dfcvae_tf.data.pipeline import eval_batches, train_batches
 
-    def data_config(cache: str) -> DataConfig:
-        return DataConfig(crop=config.crop, cache=cache)  # type: ignore[arg-type]
+    if cached:
+        data = DataConfig(crop=config.crop, cache="memory")
+        batches = train_batches(source, data, shape, _BATCH, seed=0)
+    else:
+        data = DataConfig(crop=config.crop, cache="none")
+        batches = eval_batches(source, "train", data, shape, _BATCH).repeat()
+    iterator = iter(batches)
 
-    uncached = eval_batches(source, "train", data_config("none"), image_shape, _BATCH)
-    cached = train_batches(source, data_config("memory"), image_shape, _BATCH, seed=0)
-    return Rates(_rate(uncached, steps), _rate(cached, max(1, count // _BATCH)))
+    def take(count: int) -> int:
+        taken = 0
+        while taken < count:
+            taken += len(next(iterator)["image"])
+        return taken
 
-
-def _rate(batches: tf.data.Dataset, steps: int) -> float:
-    # The first pass starts threads and finds how many of them are best.
-    for _ in batches.take(1):
-        pass
-    images = 0
-    started = time.perf_counter()
-    for batch in batches.take(steps):
-        images += len(batch["image"])
-    return images / (time.perf_counter() - started)
+    return take

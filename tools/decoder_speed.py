@@ -84,11 +84,19 @@ class Speed:
         return float(np.median(ratios)), float(ratios.min()), float(ratios.max())
 
 
-def compare(run_dir: str, threads: Sequence[int], repeats: int, rounds: int) -> str:
+def compare(
+    run_dir: str,
+    images: tuple[str | None, str | None, bool],
+    threads: Sequence[int],
+    repeats: int,
+    rounds: int,
+) -> str:
     """Exports a run, measures its decoder in all runtimes that are installed.
 
     Args:
       run_dir: a finished run, or `pretrained:NAME`.
+      images: --dataset, --data_dir and --offline: what the export is checked on, see
+        `test_data.evaluation_data`.
       threads: numbers of threads, each measured by itself.
       repeats: pictures of each runtime per round.
       rounds: how often each runtime has its turn.
@@ -101,7 +109,7 @@ def compare(run_dir: str, threads: Sequence[int], repeats: int, rounds: int) -> 
       Stopped: a runtime's pictures are not Keras'.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        found, latents, pictures = _prepare(run_dir, Path(scratch))
+        found, latents, pictures = _prepare(run_dir, images, Path(scratch))
         runtimes = {n: r for n, r in found.items() if isinstance(r, Runtime)}
         speeds = {
             count: measure(runtimes, latents, pictures, count, repeats, rounds)
@@ -124,7 +132,7 @@ def compare(run_dir: str, threads: Sequence[int], repeats: int, rounds: int) -> 
 
 
 def _prepare(
-    run_dir: str, scratch: Path
+    run_dir: str, images: tuple[str | None, str | None, bool], scratch: Path
 ) -> tuple[dict[str, Runtime | str], np.ndarray, np.ndarray]:
     """Exports a run, and makes the same decoder for the other runtimes.
 
@@ -138,7 +146,7 @@ def _prepare(
     from dfcvae_tf.exporting.manifest import NETWORKS, SAVED_MODEL
 
     model, step = exporter.load_run(run_dir, None)
-    data = evaluation_data(model.config, None, None, offline=False)
+    data = evaluation_data(model.config, *images)
     folder = scratch / "export"
     manifest = exporter.export_run(
         model, folder, ExportSettings(), data, step, progress=_say

@@ -1,14 +1,15 @@
 import time
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from dfcvae_tf.config import DataConfig
+from dfcvae_tf.config import DataConfig, apply_settings, preset_config
 from dfcvae_tf.data.source import Source
 from tools import data_rates
 
 
-def test_rates_are_those_of_a_source_of_known_speed():
+def test_reading_takes_as_long_as_the_source_or_nothing_from_the_cache():
     seconds = 0.002
 
     def wait(number):
@@ -27,6 +28,64 @@ def test_rates_are_those_of_a_source_of_known_speed():
         class_names=(),
         dataset=lambda _: tf.data.Dataset.range(256).map(decode),
     )
-    rates = data_rates.measure(source, DataConfig(), (8, 8, 1), count=1000)
-    assert 0.1 / seconds < rates.prepared <= 1 / seconds
-    assert rates.cached > 5 / seconds
+    rates = {}
+    for cached in (False, True):
+        take = data_rates.reader(source, DataConfig(), (8, 8, 1), cached)
+        take(1)
+        start = time.perf_counter()
+        taken = take(1000)
+        rates[cached] = taken / (time.perf_counter() - start)
+        assert 1000 <= taken < 1300
+    assert 0.1 / seconds < rates[False] <= 1.5 / seconds
+    assert rates[True] > 5 / seconds
+
+
+class Scripted:
+    """A contestant that is as fast as its name says."""
+
+    def __init__(self, serve, name, config, images):
+        assert serve is data_rates._serve and images == 10
+        self.rates = iter(
+            {
+                "prepared": [9, 600, 400, 500],
+                "cached": [9, 800, 900, 700],
+                "trained": [9, 100, 200, 50],
+            }[name]
+        )
+        self.facts = {
+            "machine": "M",
+            "tensorflow": "T",
+            "source": "S",
+            "size": "8x8x1",
+            "precision": "float32",
+        }
+
+    def run(self, count):
+        return next(self.rates)
+
+    def close(self):
+        self.rates = None
+
+
+def test_ratios_are_of_the_same_round(monkeypatch):
+    monkeypatch.setattr(data_rates, "Contestant", Scripted)
+    report = data_rates.compare(preset_config("hou2017-vae"), images=10, repeats=3)
+    lines = report.splitlines()
+    assert lines[1] == "S; 8x8x1; preset hou2017-vae, batch 64"
+    rows = {line.split()[0]: line.split()[1:4] for line in lines[4:7]}
+    assert rows == {
+        "prepared": ["500", "400", "600"],
+        "cached": ["800", "700", "900"],
+        "trained": ["100", "50", "200"],
+    }
+    assert "prepared 6.0 (2.0 to 10.0) times as fast as trained" in lines[-1]
+
+
+@pytest.mark.slow
+def test_all_three_rates_are_measured(tiny_celeba):
+    settings = {"dataset": f"celeba:{tiny_celeba}", "batch_size": 4}
+    config = apply_settings(preset_config("hou2017-vae"), settings)
+    report = data_rates.compare(config, images=8, repeats=3)
+    assert "CelebA, 60 images" in report and "64x64x3" in report
+    rates = [float(line.split()[1]) for line in report.splitlines()[4:7]]
+    assert all(1 < rate < 1e6 for rate in rates)

@@ -95,7 +95,9 @@ def test_a_short_run_measures_what_is_installed_and_names_what_is_not(monkeypatc
     monkeypatch.setattr(
         decoder_speed, "ExportSettings", lambda: ExportSettings(("float32",))
     )
-    report = decoder_speed.compare("pretrained:mnist_dfc_vae", [1], repeats=5, rounds=2)
+    report = decoder_speed.compare(
+        "pretrained:mnist_dfc_vae", (None, None, False), [1], repeats=5, rounds=2
+    )
 
     assert "5 latents -> 28x28x1" in report
     rows = {row.split("|")[1].strip(): row for row in report.splitlines() if "|" in row}
