@@ -1,6 +1,7 @@
 """Flags that several programs share, so that they mean and check the same everywhere."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -63,6 +64,24 @@ def define_temperature(values: flags.FlagValues) -> None:
         "must be a number from 0 up",
         flag_values=values,
     )
+
+
+def refuse_other_commands(
+    values: flags.FlagValues, command: str, commands_of: Mapping[str, Sequence[str]]
+) -> None:
+    """Raises UserError when a flag was given that `command` does not have.
+
+    Args:
+      values: the flags.
+      command: the command that was given.
+      commands_of: flag -> commands that have it; flags not in it belong to all.
+    """
+    for name, commands in commands_of.items():
+        if values[name].present and command not in commands:
+            raise UserError(
+                f"--{name} is not a flag of {command}; it is one of "
+                f"{' and '.join(commands)}"
+            )
 
 
 def require(given: dict[str, Any], *names: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from absl import flags
 
 from dfcvae_tf.command_line import run_program
-from dfcvae_tf.common_flags import DATASETS
+from dfcvae_tf.common_flags import DATASETS, refuse_other_commands
 from dfcvae_tf.config import PRESETS, apply_settings, preset_config
 from dfcvae_tf.errors import UserError
 from tools import data_rates, decoder_speed, training_speed
@@ -111,7 +111,8 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def train(values: flags.FlagValues) -> None:
     """Prints training speeds."""
-    given = _given(values, "train")
+    refuse_other_commands(values, "train", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
     names: list[str] = given["contestants"]
     known = training_speed.CONTESTANTS
     if unknown := [name for name in names if name not in known]:
@@ -122,7 +123,8 @@ def train(values: flags.FlagValues) -> None:
 
 def data(values: flags.FlagValues) -> None:
     """Prints how fast images come and how fast training takes them."""
-    given = _given(values, "data")
+    refuse_other_commands(values, "data", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
     names = (
         "dataset",
         "data_dir",
@@ -138,7 +140,8 @@ def data(values: flags.FlagValues) -> None:
 
 def export(values: flags.FlagValues) -> None:
     """Prints how long each runtime takes to decode one picture."""
-    given = _given(values, "export")
+    refuse_other_commands(values, "export", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
     report = decoder_speed.compare(
         given["run_dir"],
         (given["dataset"], given["data_dir"], given["offline"]),
@@ -147,16 +150,6 @@ def export(values: flags.FlagValues) -> None:
         given["rounds"],
     )
     print(report)
-
-
-def _given(values: flags.FlagValues, command: str) -> dict[str, Any]:
-    """Returns the flags; raises UserError for one of another command."""
-    for name, commands in COMMANDS_OF.items():
-        if values[name].present and command not in commands:
-            raise UserError(
-                f"--{name} is a flag of the command {' and '.join(commands)}"
-            )
-    return values.flag_values_dict()
 
 
 def _parse_threads(texts: Sequence[str]) -> list[int]:

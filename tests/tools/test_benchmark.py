@@ -60,10 +60,22 @@ def test_training_and_data_get_what_was_asked_for(monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["train", "--contestants=bf16"], "known: fit, float32, mixed_bfloat16"),
-        (["train", "--rounds=2"], "--rounds is a flag of the command export"),
-        (["export", "--steps=2"], "--steps is a flag of the command train"),
-        (["export", "--batch_size=2"], "is a flag of the command train and data"),
-        (["train", "--dataset=x"], "is a flag of the command data and export"),
+        (
+            ["train", "--rounds=2"],
+            "--rounds is not a flag of train; it is one of export",
+        ),
+        (
+            ["export", "--steps=2"],
+            "--steps is not a flag of export; it is one of train",
+        ),
+        (
+            ["export", "--batch_size=2"],
+            "is not a flag of export; it is one of train and data",
+        ),
+        (
+            ["train", "--dataset=x"],
+            "is not a flag of train; it is one of data and export",
+        ),
         (["data", "--preset=hou"], "unknown preset 'hou'"),
         (["data", "--dataset=folder:absent"], "no such folder: absent"),
         (["export", "--threads=1,0"], "whole numbers from 1, got '1,0'"),
