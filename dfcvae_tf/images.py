@@ -5,6 +5,7 @@ Everywhere else an image is float32 in [0, 1], NHWC, RGB order when it has 3 cha
 
 import os
 import typing
+from collections.abc import Sequence
 
 # It has lines of its own about a damaged file, and reads this when it is first loaded.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -28,6 +29,17 @@ def to_float(images: "tf.Tensor") -> "tf.Tensor":
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """float in [0, 1] (values outside are clipped) -> uint8 in [0, 255], any shape."""
     return np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def inference_batch(image_shape: Sequence[int]) -> int:
+    """How many images to take at once where nothing is trained: 500, fewer above 32x32.
+
+    What a perceptual model makes of 500 images of 64x64 takes gigabytes.
+
+    Args:
+      image_shape: (H, W, C).
+    """
+    return max(1, min(500, 500 * 32 * 32 // (image_shape[0] * image_shape[1])))
 
 
 def make_grid(images: np.ndarray, columns: int, padding: int = 2) -> np.ndarray:

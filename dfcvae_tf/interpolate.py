@@ -8,14 +8,13 @@ decodes each. Digits alone are an index into the test split of the dataset; anyt
 else is an image file, which is cropped and resized as in training.
 """
 
-import re
 from typing import Any
 
 from absl import flags
 
 from dfcvae_tf import common_flags, image_files
 from dfcvae_tf.command_line import import_tensorflow, run_program
-from dfcvae_tf.images import read_image
+from dfcvae_tf.data import chosen_images
 from dfcvae_tf.run_dir import resolve
 
 MAX_COLUMNS = 11
@@ -54,16 +53,11 @@ def main(values: flags.FlagValues) -> None:
     """Encodes, interpolates, decodes and writes."""
     given: dict[str, Any] = values.flag_values_dict()
     common_flags.require(given, "run_dir", "start", "end", "output")
-    ends = [_index_or_file(given[name]) for name in ("start", "end")]
-    for end in ends:
-        if isinstance(end, str):
-            read_image(end, channels=3)  # or says why not, before any work
+    ends = [chosen_images.parse(given[name]) for name in ("start", "end")]
     resolve(given["run_dir"])
     image_files.check_output(given["output"])
 
     import_tensorflow()
-    import numpy as np
-
     from dfcvae_tf.checkpoints import load_for_inference
     from dfcvae_tf.data import test_data
     from dfcvae_tf.evaluation import inference, latent
@@ -72,17 +66,8 @@ def main(values: flags.FlagValues) -> None:
     data = test_data.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
-    indices = [end for end in ends if isinstance(end, int)]
-    found = iter(
-        test_data.test_images(model.config, data, indices)[0] if indices else ()
-    )
-    images = [
-        next(found)
-        if isinstance(end, int)
-        else test_data.image_from_file(model.config, end)
-        for end in ends
-    ]
-    z_start, z_end = model.encoder(np.stack(images))[0].numpy()
+    images = chosen_images.load(model.config, data, ends)
+    z_start, z_end = model.encoder(images)[0].numpy()
     z = latent.interpolate(z_start, z_end, given["steps"], given["path"])
     decoded = inference.decode(model, z)
     columns = min(len(decoded), MAX_COLUMNS)
@@ -91,10 +76,6 @@ def main(values: flags.FlagValues) -> None:
         f"wrote {given['output']}: {len(decoded)} images from {given['start']} to "
         f"{given['end']}"
     )
-
-
-def _index_or_file(value: str) -> int | str:
-    return int(value) if re.fullmatch(r"[0-9]+", value) else value
 
 
 def run() -> None:

@@ -31,6 +31,7 @@ class RunDir:
         self.weights = self.path / "weights" / "inference.npz"
         self.metrics = self.path / "metrics.jsonl"
         self.layer_energies = self.path / "perceptual_energies.json"
+        self.attributes = self.path / "attributes"
         self.reports = self.path / "reports"
         self.export = self.path / "export"
 

@@ -56,3 +56,8 @@ def test_unreadable_images_are_named(tmp_path):
     ):
         with pytest.raises(UserError, match=f"cannot read image .*{message}"):
             images_lib.read_image(path, 1)
+
+
+def test_larger_images_are_taken_in_smaller_batches():
+    shapes = [(28, 28, 1), (64, 64, 3), (128, 128, 3), (1000, 1000, 3)]
+    assert [images_lib.inference_batch(shape) for shape in shapes] == [500, 125, 31, 1]

@@ -299,50 +299,6 @@ def test_rgb_images_from_a_folder(tmp_path):
     assert images.shape == (1, 16, 24, 3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--preset=hou2017-vae", "--precision=mixed_bfloat16", "--ema_decay=0.9"],
-        [
-            "--preset=hou2017-vae-123",
-            "--perceptual_weights=random",
-            "--perceptual_layers=123",
-            "--decoder_output=linear",
-            "--decoder_padding=replicate",
-        ],
-        ["--preset=facenet-dfc-vae", "--perceptual_model=graphdef:{graph}"],
-    ],
-    ids=lambda a: a[0],
-)
-def test_presets_for_faces(tmp_path, arguments):
-    graph = tf.Graph()
-    with graph.as_default():
-        images = tf.compat.v1.placeholder(tf.float32, (None, 40, 40, 3), name="input")
-        for name in ("1a", "2a", "2b"):
-            kernel = tf.ones((3, 3, images.shape[-1], 2))
-            images = tf.nn.relu(
-                tf.nn.conv2d(images, kernel, 2, "SAME"),
-                name=f"InceptionResnetV1/Conv2d_{name}_3x3/Relu",
-            )
-    path = tmp_path / "facenet.pb"
-    path.write_bytes(graph.as_graph_def().SerializeToString())
-    arguments = [
-        *(argument.format(graph=path) for argument in arguments),
-        f"--dataset=folder:{make_folder(tmp_path / 'images', 30)}",
-        "--batch_size=4",
-        f"--run_dir={tmp_path / 'run'}",
-    ]
-    assert train_here(*arguments, "--steps=2") == 0
-    assert train_here(*arguments, "--steps=3", "--override") == 0
-    model = load_for_inference(str(tmp_path / "run"))
-    images = model.decoder(np.zeros([2, 100], np.float32)).numpy()
-    assert images.shape == (2, 64, 64, 3)
-    assert images.min() >= 0.0 and images.max() <= 1.0
-    steps = [line["step"] for line in metrics_of(tmp_path / "run")]
-    assert steps == [2, 2, 3, 3]
-
-
 BAD_INPUT = [
     (["--preset=mnist"], "known: article-vae"),
     (["--dataset=mnits"], "mnist_sample"),

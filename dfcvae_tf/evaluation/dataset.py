@@ -8,7 +8,7 @@ from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation.inference import BATCH_SIZE
+from dfcvae_tf.images import inference_batch
 
 # Names of sources that have MNIST's test split.
 MNIST = ("mnist_sample", "mnist", "tfds:mnist")
@@ -60,10 +60,11 @@ def load_test_data(config: Config, data: DataConfig, num_images: int) -> TestDat
             f"{source.name} has images of {channels} channels, the runs make {expected}; "
             "choose another --dataset"
         )
-    batches = eval_batches(source, "test", data, config.image_shape, BATCH_SIZE)
+    size = inference_batch(config.image_shape)
+    batches = eval_batches(source, "test", data, config.image_shape, size)
     images: list[np.ndarray] = []
     labels: list[np.ndarray] = []
-    for batch in batches.take(-(-num_images // BATCH_SIZE)):
+    for batch in batches.take(-(-num_images // size)):
         images.append(batch["image"].numpy())
         if "label" in batch:
             labels.append(batch["label"].numpy())

@@ -31,8 +31,8 @@ from dfcvae_tf.images import to_uint8
 ORIGINALS = "originals"
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # mean, low, high: [K] each
 
-_GREY = "#444444"
-_RUN_COLOURS = (
+GREY = "#444444"
+RUN_COLOURS = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -68,19 +68,19 @@ _STYLE = {
     "figure.constrained_layout.h_pad": 0.06,
     "savefig.dpi": "figure",
     "boxplot.patchartist": True,
-    "boxplot.boxprops.color": _GREY,
-    "boxplot.whiskerprops.color": _GREY,
-    "boxplot.capprops.color": _GREY,
-    "boxplot.medianprops.color": _RUN_COLOURS[1],
+    "boxplot.boxprops.color": GREY,
+    "boxplot.whiskerprops.color": GREY,
+    "boxplot.capprops.color": GREY,
+    "boxplot.medianprops.color": RUN_COLOURS[1],
     "boxplot.medianprops.linewidth": 2,
     "boxplot.flierprops.markersize": 3,
     "boxplot.flierprops.markerfacecolor": "#44444440",
     "boxplot.flierprops.markeredgecolor": "none",
 }
-_styled = matplotlib.style.context(_STYLE, after_reset=True)
+styled = matplotlib.style.context(_STYLE, after_reset=True)
 
 
-@_styled
+@styled
 def image_rows(
     rows: Sequence[tuple[str, np.ndarray]], column_titles: Sequence[str] = ()
 ) -> bytes:
@@ -96,7 +96,7 @@ def image_rows(
     """
     if not rows:
         raise ValueError("no rows of images")
-    batches = [_finite(f"row {name!r}", images, 4) for name, images in rows]
+    batches = [check_finite(f"row {name!r}", images, 4) for name, images in rows]
     shapes = {images.shape[1:] for images in batches}
     if len(shapes) > 1 or batches[0].shape[-1] not in (1, 3):
         raise ValueError(f"expected images of one shape [H, W, 1 or 3], got {shapes}")
@@ -137,10 +137,10 @@ def image_rows(
     for column, title in enumerate(titles):
         x = left + column * cell_width + (cell_width - gap) / 2
         axes.text(x, top - 0.05 * dpi, title, ha="center", va="bottom")
-    return _png(figure)
+    return to_png(figure)
 
 
-@_styled
+@styled
 def class_boxplot(
     values: np.ndarray,
     labels: np.ndarray,
@@ -159,7 +159,7 @@ def class_boxplot(
       ylabel: what the values are, with unit.
       title: put before the number of images.
     """
-    values = _finite("values", values, 1)
+    values = check_finite("values", values, 1)
     ids = _class_ids(labels, values.size, class_names)
     groups = [values[ids == index] for index in range(len(class_names))]
     empty = [n for n, group in zip(class_names, groups, strict=True) if not group.size]
@@ -167,7 +167,7 @@ def class_boxplot(
         raise ValueError(f"no values of class {', '.join(empty)}")
     names = [f"{n}\nn = {g.size}" for n, g in zip(class_names, groups, strict=True)]
     upright = _inches(names) < (_WIDTH - 0.9) / len(groups)
-    figure, (axes,) = _panels(1, 1, 3.6 if upright else 1.0 + 0.24 * len(groups))
+    figure, (axes,) = make_panels(1, 1, 3.6 if upright else 1.0 + 0.24 * len(groups))
     axes.boxplot(
         groups,
         orientation="vertical" if upright else "horizontal",
@@ -185,10 +185,10 @@ def class_boxplot(
     axes.grid(False, axis="x" if upright else "y")
     total = f"n = {values.size:,}"
     axes.set_title(f"{title} ({total})" if title else total)
-    return _png(figure)
+    return to_png(figure)
 
 
-@_styled
+@styled
 def histograms(
     values: Mapping[str, np.ndarray], groups: Mapping[str, np.ndarray], xlabel: str
 ) -> bytes:
@@ -201,7 +201,7 @@ def histograms(
       groups: name to [N] bool, which images belong to it; at least one.
       xlabel: what the values are, with unit.
     """
-    arrays = {name: _finite(name, array, 1) for name, array in values.items()}
+    arrays = {name: check_finite(name, array, 1) for name, array in values.items()}
     size = _common_length(arrays)
     masks = {name: np.asarray(mask) for name, mask in groups.items()}
     if not masks:
@@ -218,7 +218,7 @@ def histograms(
     colours = _run_colours(arrays)
     columns = 2 if len(masks) == 2 else 1
     height = 2.0 if len(masks) > 2 else 3.2
-    figure, panels = _panels(len(masks), columns, height, sharex=True)
+    figure, panels = make_panels(len(masks), columns, height, sharex=True)
     for axes, (group, mask) in zip(panels, masks.items(), strict=True):
         for name, array in arrays.items():
             colour = colours[name]
@@ -231,11 +231,11 @@ def histograms(
         axes.set_ylabel("images per bin")
         axes.set_ylim(bottom=0)
     figure.supxlabel(xlabel, fontsize="medium")
-    _legend(figure, _lines(colours) | {"mean": Line2D([], [], color=_GREY, ls="--")})
-    return _png(figure)
+    add_legend(figure, _lines(colours) | {"mean": Line2D([], [], color=GREY, ls="--")})
+    return to_png(figure)
 
 
-@_styled
+@styled
 def difference_intervals(
     pairs: Mapping[str, Sequence[tuple[str, float, float, float]]], xlabel: str
 ) -> bytes:
@@ -251,15 +251,15 @@ def difference_intervals(
     labels = {tuple(row[0] for row in rows) for rows in pairs.values()}
     columns = min(len(pairs), 3) if len(labels) == 1 else 1
     height = 1.1 + 0.24 * max(map(len, labels))
-    figure, panels = _panels(len(pairs), columns, height)
+    figure, panels = make_panels(len(pairs), columns, height)
     for index, (axes, (pair, rows)) in enumerate(
         zip(panels, pairs.items(), strict=True)
     ):
         mean, low, high = parsed[pair]
         places = np.arange(len(rows))
-        axes.axvline(0, color=_GREY, linewidth=1)
-        axes.hlines(places, low, high, color=_RUN_COLOURS[0], linewidth=2)
-        axes.plot(mean, places, "o", color=_RUN_COLOURS[0], markersize=3.5)
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.hlines(places, low, high, color=RUN_COLOURS[0], linewidth=2)
+        axes.plot(mean, places, "o", color=RUN_COLOURS[0], markersize=3.5)
         axes.set_yticks(places, [row[0] for row in rows])
         axes.tick_params(axis="y", length=0, labelleft=index % columns == 0)
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -269,22 +269,22 @@ def difference_intervals(
         )
         axes.set_title(_wrap(pair, 6.0 / columns))
     figure.supxlabel(xlabel, fontsize="medium")
-    return _png(figure)
+    return to_png(figure)
 
 
-@_styled
+@styled
 def kl_per_dimension(kl: Mapping[str, np.ndarray]) -> bytes:
     """KL divergence of every latent dimension: bars, or sorted outlines above 20 of them.
 
     Args:
       kl: name of run to [D], nats, mean over the images; D may differ between runs.
     """
-    arrays = {name: _finite(name, array, 1) for name, array in kl.items()}
+    arrays = {name: check_finite(name, array, 1) for name, array in kl.items()}
     if not arrays:
         raise ValueError("no runs")
     colours = _run_colours(arrays)
     most = max(array.size for array in arrays.values())
-    figure, (axes,) = _panels(1, 1, 3.2)
+    figure, (axes,) = make_panels(1, 1, 3.2)
     width = 0.8 / len(arrays)
     for index, (name, array) in enumerate(arrays.items()):
         if most > 20:
@@ -307,11 +307,11 @@ def kl_per_dimension(kl: Mapping[str, np.ndarray]) -> bytes:
         f"{name} (D = {array.size}, sum {array.sum():.1f} nats)": colours[name]
         for name, array in arrays.items()
     }
-    _legend(figure, _lines(totals))
-    return _png(figure)
+    add_legend(figure, _lines(totals))
+    return to_png(figure)
 
 
-@_styled
+@styled
 def scatter(
     panels: Mapping[str, tuple[np.ndarray, tuple[str, str]]],
     labels: np.ndarray | None,
@@ -326,12 +326,12 @@ def scatter(
       labels: [N] integers, indices of `class_names`; None leaves all points one colour.
       class_names: one per class; classes without a point are left out.
     """
-    points = {name: _finite(name, panel[0], 2) for name, panel in panels.items()}
+    points = {name: check_finite(name, panel[0], 2) for name, panel in panels.items()}
     size = _common_length(points)
     if any(array.shape[1] != 2 for array in points.values()):
         raise ValueError("expected points [N, 2]")
     columns = min(len(panels), 2)
-    figure, all_axes = _panels(len(panels), columns, 3.8 if columns > 1 else 5.5)
+    figure, all_axes = make_panels(len(panels), columns, 3.8 if columns > 1 else 5.5)
     ids = None if labels is None else _class_ids(labels, size, class_names)
     colours = _class_colours(len(class_names))
     keyed = len(class_names) > 20
@@ -341,7 +341,7 @@ def scatter(
             array[:, 0],
             array[:, 1],
             s=5 if size > 1000 else 12,
-            color=_RUN_COLOURS[0] if ids is None else colours[ids],
+            color=RUN_COLOURS[0] if ids is None else colours[ids],
             alpha=0.5,
             linewidths=0,
         )
@@ -353,11 +353,11 @@ def scatter(
     if ids is not None and keyed and marks != list(class_names):
         key = [f"{mark} {name}" for mark, name in zip(marks, class_names, strict=True)]
         handles = _lines(dict(zip(key, colours, strict=True)))
-        _legend(figure, handles, "outside lower center")
-    return _png(figure)
+        add_legend(figure, handles, "outside lower center")
+    return to_png(figure)
 
 
-@_styled
+@styled
 def loss_curves(
     panels: Mapping[str, tuple[str, np.ndarray, Mapping[str, Band]]], ylabel: str
 ) -> bytes:
@@ -374,16 +374,16 @@ def loss_curves(
     if not names:
         raise ValueError("no losses")
     # Losses are no runs: grey, and the palette from its third colour on.
-    order = (_GREY, *_RUN_COLOURS[2:], *_RUN_COLOURS[:2])
+    order = (GREY, *RUN_COLOURS[2:], *RUN_COLOURS[:2])
     colours = {name: order[i % len(order)] for i, name in enumerate(names)}
-    figure, all_axes = _panels(len(panels), min(len(panels), 2), 3.2, sharey=True)
+    figure, all_axes = make_panels(len(panels), min(len(panels), 2), 3.2, sharey=True)
     for axes, (change, (unit, sizes, losses)) in zip(
         all_axes, panels.items(), strict=True
     ):
-        x = _finite(change, sizes, 1)
-        axes.axhline(1, color=_GREY, linestyle=":", linewidth=1.5)
+        x = check_finite(change, sizes, 1)
+        axes.axhline(1, color=GREY, linestyle=":", linewidth=1.5)
         for name, curves in losses.items():
-            mean, low, high = (_finite(f"{change}, {name}", c, 1) for c in curves)
+            mean, low, high = (check_finite(f"{change}, {name}", c, 1) for c in curves)
             if not mean.shape == low.shape == high.shape == x.shape:
                 raise ValueError(f"{change}, {name}: expected three curves [{x.size}]")
             axes.fill_between(x, low, high, color=colours[name], alpha=0.2, linewidth=0)
@@ -391,12 +391,12 @@ def loss_curves(
         axes.set(title=change, xlabel=f"{change} ({unit})", ylabel=ylabel)
         axes.set_ylim(bottom=0)
         axes.label_outer(remove_inner_ticks=False)
-    reference = {"a random other image": Line2D([], [], color=_GREY, ls=":")}
-    _legend(figure, _lines(colours) | reference)
-    return _png(figure)
+    reference = {"a random other image": Line2D([], [], color=GREY, ls=":")}
+    add_legend(figure, _lines(colours) | reference)
+    return to_png(figure)
 
 
-@_styled
+@styled
 def interval_bars(
     values: Mapping[str, tuple[float, float, float]], ylabel: str
 ) -> bytes:
@@ -408,7 +408,7 @@ def interval_bars(
     """
     rows = [(name, *value) for name, value in values.items()]
     mean, low, high = _intervals("values", rows)
-    figure, (axes,) = _panels(1, 1, 3.0)
+    figure, (axes,) = make_panels(1, 1, 3.0)
     places = np.arange(len(rows))
     axes.bar(places, mean, 0.5, color=list(_run_colours(values).values()), alpha=0.6)
     axes.vlines(places, low, high, color="black", linewidth=1.5)
@@ -428,10 +428,10 @@ def interval_bars(
     axes.grid(False, axis="x")
     axes.margins(y=0.15)
     axes.set_ylabel(_wrap(ylabel, 2.5))
-    return _png(figure)
+    return to_png(figure)
 
 
-def _panels(
+def make_panels(
     count: int, columns: int, height: float, **kwargs: Any
 ) -> tuple[Figure, list[Axes]]:
     """Returns a figure and its axes, row by row; `height` of a row in inches."""
@@ -443,7 +443,7 @@ def _panels(
     return figure, grid[:count]
 
 
-def _legend(
+def add_legend(
     figure: Figure,
     handles: Mapping[str, Artist],
     loc: Literal[
@@ -492,7 +492,8 @@ def _name_classes(
         )
 
 
-def _png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
+    """Returns a figure as a PNG file."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
@@ -517,8 +518,8 @@ def _lines(colours: Mapping[str, Any]) -> dict[str, Artist]:
 
 def _run_colours(names: Iterable[str]) -> dict[str, str]:
     runs = [name for name in names if name != ORIGINALS]
-    colours = dict(zip(runs, itertools.cycle(_RUN_COLOURS)))
-    return {name: colours.get(name, _GREY) for name in names}
+    colours = dict(zip(runs, itertools.cycle(RUN_COLOURS)))
+    return {name: colours.get(name, GREY) for name in names}
 
 
 def _class_colours(count: int) -> np.ndarray:
@@ -528,7 +529,8 @@ def _class_colours(count: int) -> np.ndarray:
     return np.array([palette[index % len(palette)] for index in range(count)])
 
 
-def _finite(name: str, values: np.ndarray, rank: int) -> np.ndarray:
+def check_finite(name: str, values: np.ndarray, rank: int) -> np.ndarray:
+    """Returns `values` as an array of this rank, not empty, every value finite."""
     array = np.asarray(values)
     if array.ndim != rank or not array.size:
         raise ValueError(
@@ -562,7 +564,7 @@ def _intervals(
     name: str, rows: Sequence[tuple[str, float, float, float]]
 ) -> np.ndarray:
     """Returns mean, low and high, [3, len(rows)], in order low <= high."""
-    array = _finite(name, np.array([row[1:] for row in rows], float), 2).T
+    array = check_finite(name, np.array([row[1:] for row in rows], float), 2).T
     if (array[1] > array[2]).any():
         raise ValueError(f"{name}: an interval has its low end above its high end")
     return array

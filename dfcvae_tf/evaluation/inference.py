@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from dfcvae_tf import losses
 from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import sample_z
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.run_dir import read_json
 
-BATCH_SIZE = 500
 # Streams of random numbers, apart from each other for one seed.
 _POSTERIOR, _IMPORTANCE, _PRIOR = range(3)
 
@@ -46,10 +46,16 @@ class RunOutputs:
         return self.bernoulli_nll + self.kl.sum(axis=1)
 
 
-def batches(array: np.ndarray, size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
-    """Cuts an array along its first axis; the last part holds what is left."""
-    for start in range(0, len(array), size):
-        yield array[start : start + size]
+def batches(images: np.ndarray, size: int | None = None) -> Iterator[np.ndarray]:
+    """Cuts an array along its first axis; the last part holds what is left.
+
+    Args:
+      images: [N, H, W, C] where no size is given, else any.
+      size: of a part; `inference_batch` when None.
+    """
+    size = size or inference_batch(images.shape[1:])
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
 
 
 def run_on_images(model: InferenceModel, images: np.ndarray, seed: int) -> RunOutputs:
@@ -107,7 +113,7 @@ def importance_weighted_nll(
         return math.log(num_samples) - tf.reduce_logsumexp(log_weights, axis=0)
 
     # As many decoded images at a time as elsewhere: memory must not grow with k.
-    size = max(1, BATCH_SIZE // num_samples)
+    size = max(1, inference_batch(images.shape[1:]) // num_samples)
     return np.concatenate(
         [
             compute(batch, tf.constant(index)).numpy()
@@ -127,7 +133,9 @@ def sample_images(
 
 def decode(model: InferenceModel, z: np.ndarray) -> np.ndarray:
     """Decodes z [N, D], in batches, to [N, H, W, C] float32 in [0, 1]."""
-    return np.concatenate([model.decoder(part).numpy() for part in batches(z)])
+    assert model.config.image_shape is not None
+    size = inference_batch(model.config.image_shape)
+    return np.concatenate([model.decoder(part).numpy() for part in batches(z, size)])
 
 
 def perceptual_loss(

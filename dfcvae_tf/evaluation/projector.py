@@ -17,8 +17,10 @@ from dfcvae_tf.run_dir import atomic_file
 CONFIG_NAME = "projector_config.pbtxt"  # the name TensorBoard looks for
 _MAX_SPRITE_PIXELS = 8192  # a side; TensorBoard refuses larger ones
 
+# One per vector; or several named columns of them.
+Labels = Sequence[str] | Mapping[str, Sequence[str]]
 # z [N, D], class names [N] or None, images [N, H, W, C]
-Embedding = tuple[np.ndarray, Sequence[str] | None, np.ndarray]
+Embedding = tuple[np.ndarray, Labels | None, np.ndarray]
 
 
 def write_projector(log_dir: str | os.PathLike, runs: Mapping[str, Embedding]) -> None:
@@ -30,14 +32,15 @@ def write_projector(log_dir: str | os.PathLike, runs: Mapping[str, Embedding]) -
     TensorBoard also lists the variables of a checkpoint in it or in its parent.
 
     Per run there are `NAME.tsv` (the vectors; those of 1 or 2 dimensions with zeros for
-    the missing ones up to 3), `NAME_metadata.tsv` (label and index; only with labels) and
-    `NAME_sprite.png` (thumbnails, row by row on a square grid). Characters of a name
+    the missing ones up to 3), `NAME_metadata.tsv` (labels and index; only with labels)
+    and `NAME_sprite.png` (thumbnails, row by row on a square grid). Characters of a name
     other than letters, digits, "." and "-" become "_".
 
     Args:
       log_dir: the folder; made if missing. Files of the same names are replaced.
-      runs: name -> (z [N, D] float, class names [N] or None, images [N, H, W, 1 or 3]
-        float in [0, 1]), N at least 1; TensorBoard shows the first 100,000.
+      runs: name -> (z [N, D] float, labels, images [N, H, W, 1 or 3] float in [0, 1]),
+        N at least 1; TensorBoard shows the first 100,000. Labels are a text for each
+        vector, or column name -> such texts, or None.
 
     Raises:
       UserError: the disk is full or not writable.
@@ -51,7 +54,11 @@ def write_projector(log_dir: str | os.PathLike, runs: Mapping[str, Embedding]) -
             raise ValueError(
                 f"expected [N, D] and [N, H, W, C], got {np.shape(z)} and {np.shape(images)}"
             )
-        if not len(z) == len(images) == len(z if labels is None else labels) > 0:
+        if labels is None:
+            columns: Mapping[str, Sequence[str]] = {}
+        else:
+            columns = labels if isinstance(labels, Mapping) else {"label": labels}
+        if {len(images), *map(len, columns.values())} != {len(z)} or not len(z):
             raise ValueError(f"run {name}: not one label and one image per vector")
         # The tab opens on three principal components and stays empty without a third.
         vectors = np.pad(z, ((0, 0), (0, max(0, 3 - np.shape(z)[1]))))
@@ -62,10 +69,10 @@ def write_projector(log_dir: str | os.PathLike, runs: Mapping[str, Embedding]) -
         with atomic_file(log_dir / embedding.tensor_path) as file:
             # 9 digits tell all float32 numbers apart.
             np.savetxt(file, vectors, fmt="%.9g", delimiter="\t")
-        if labels is not None:
+        if columns:
             embedding.metadata_path = f"{name}_metadata.tsv"
             with atomic_file(log_dir / embedding.metadata_path) as file:
-                file.write(_metadata(labels).encode())
+                file.write(_metadata(columns).encode())
         sprite, size = _sprite(images)
         embedding.sprite.image_path = f"{name}_sprite.png"
         embedding.sprite.single_image_dim.extend(size)
@@ -76,11 +83,16 @@ def write_projector(log_dir: str | os.PathLike, runs: Mapping[str, Embedding]) -
         file.write(text_format.MessageToString(config).encode())
 
 
-def _metadata(labels: Sequence[str]) -> str:
+def _metadata(columns: Mapping[str, Sequence[str]]) -> str:
     # TensorBoard takes the first row for a header if and only if it has two columns, and
     # skips blank rows: with the index beside it, a blank label keeps its row.
-    rows = [f"{' '.join(str(label).split())}\t{i}\n" for i, label in enumerate(labels)]
-    return "".join(["label\tindex\n", *rows])
+    numbers = range(len(next(iter(columns.values()))))
+    rows = [(*columns, "index"), *zip(*columns.values(), numbers, strict=True)]
+    return "".join("\t".join(map(_one_line, row)) + "\n" for row in rows)
+
+
+def _one_line(cell: str | int) -> str:
+    return " ".join(str(cell).split())
 
 
 def _sprite(images: np.ndarray) -> tuple[bytes, tuple[int, int]]:

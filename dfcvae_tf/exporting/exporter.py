@@ -13,7 +13,13 @@ from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
 from dfcvae_tf.exporting.folding import fast_decode
 from dfcvae_tf.exporting.latency import measure_latency
-from dfcvae_tf.exporting.manifest import NETWORKS, SAVED_MODEL, File, build_manifest
+from dfcvae_tf.exporting.manifest import (
+    NETWORKS,
+    SAVED_MODEL,
+    File,
+    attribute_directions,
+    build_manifest,
+)
 from dfcvae_tf.exporting.parity import Gate, Parity
 from dfcvae_tf.exporting.report import REPORT, render_report
 from dfcvae_tf.exporting.runtime import TFLiteFunction, check_threads
@@ -102,12 +108,14 @@ def export_run(
       The manifest; its "rejected" are the files that failed.
 
     Raises:
-      UserError: the output folder, the data or the web page's packages are not usable.
+      UserError: the output folder, the data, the run's attribute vectors or the web
+        page's packages are not usable.
       Stopped: nothing passed the gate; nothing was written.
     """
     with replaced_folder(output) as folder:
         if page_dir is not None:
             write_web_page(folder, page_dir)  # first: what is missing shows at once
+        attributes = attribute_directions(model, step, progress)
         progress(f"reading images of {data.dataset}")
         export = _Export(model, settings, data, folder)
         progress("SavedModel")
@@ -135,6 +143,7 @@ def export_run(
             export.checks,
             export.saved_model_parity,
             files,
+            attributes,
         )
         with atomic_file(folder / REPORT) as stream:
             stream.write(render_report(manifest).encode())

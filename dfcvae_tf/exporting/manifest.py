@@ -5,13 +5,14 @@ files, such as the web page, read everything they need to know about them from i
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dfcvae_tf import attribute_vectors
 from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.exporting.folder import file_list
 from dfcvae_tf.exporting.latency import Latency, describe_machine
@@ -65,6 +66,7 @@ def build_manifest(
     checks: Samples,
     saved_model_parity: dict[str, Parity],
     files: Sequence[File],
+    attributes: Mapping[str, list[float]],
 ) -> dict[str, Any]:
     """Returns the manifest, ready for JSON.
 
@@ -77,6 +79,7 @@ def build_manifest(
       checks: what the files were checked on.
       saved_model_parity: signature -> how close the SavedModel comes.
       files: the .tflite files that were tried.
+      attributes: name -> direction, [D] each; see `attribute_directions`.
     """
     config = model.config
     assert config.image_shape is not None
@@ -91,6 +94,7 @@ def build_manifest(
             "ranges": latent_ranges(checks.z_mean),
             "dtype": "float32",
         },
+        **({"attributes": dict(attributes)} if attributes else {}),
         "image": {
             "height": height,
             "width": width,
@@ -144,6 +148,31 @@ def build_manifest(
         "machine": describe_machine(),
         "created_by": process["command"],
     }
+
+
+def attribute_directions(
+    model: InferenceModel, step: int | None, progress: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Returns the run's attribute vectors, name -> [D], {} where it has none.
+
+    A checkpoint gets none: they are those of the weights that training ended with.
+
+    Args:
+      model: the run.
+      step: of the checkpoint it was loaded from; None for a finished run.
+      progress: told when vectors are left out.
+
+    Raises:
+      UserError: the vectors are those of other weights, or damaged.
+    """
+    folder = model.run.attributes
+    if not (folder / attribute_vectors.FACTS).is_file():
+        return {}
+    if step is not None:
+        progress("attributes are left out: their vectors are not of a checkpoint")
+        return {}
+    found = attribute_vectors.load(folder, model.run, model.config.model.latent_dim)
+    return dict(zip(found.names, found.vectors.tolist(), strict=True))
 
 
 def latent_ranges(z_mean: np.ndarray) -> list[list[float]]:

@@ -22,6 +22,7 @@ from dfcvae_tf.data import pipeline
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
+from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.objective import Objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
@@ -32,7 +33,6 @@ from dfcvae_tf.training.signals import StopSignals
 from dfcvae_tf.training.summaries import RunLog, first_non_finite
 
 _ENERGY_IMAGES = 2000
-_EVAL_BATCH = 500
 _SHOWN_IMAGES = 10
 # tf.distribute reports a lost worker as any of these.
 _LOST_WORKER = (
@@ -138,7 +138,11 @@ class Trainer:
         self.inference_vae = build_vae(config.model, self.image_shape, "float32")
         self.layer_energies = self._layer_energies(features)
         self.test_batches = pipeline.eval_batches(
-            source, "test", config.data, self.image_shape, _EVAL_BATCH
+            source,
+            "test",
+            config.data,
+            self.image_shape,
+            inference_batch(self.image_shape),
         )
         self.shown_images = {
             split: next(iter(self._first_images(split, _SHOWN_IMAGES)))
@@ -287,7 +291,7 @@ class Trainer:
     def _first_images(self, split: str, count: int) -> tf.data.Dataset:
         """The first images of a split in batches, without preparing all of it."""
         uncached = dataclasses.replace(self.config.data, cache="none")
-        size = min(count, _EVAL_BATCH)
+        size = min(count, inference_batch(self.image_shape))
         batches = pipeline.eval_batches(
             self.source, split, uncached, self.image_shape, size
         )

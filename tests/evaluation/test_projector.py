@@ -93,6 +93,17 @@ def test_tensorboard_lists_and_serves_every_run(tmp_path, rng):
         np.testing.assert_allclose(sprite[:4, :6] / 255, images[0, ..., 0], atol=1e-6)
 
 
+def test_labels_may_be_several_named_columns(tmp_path, rng):
+    z, _, images = make_run(rng, count=3)
+    columns = {"image": ["a b.jpg", "", "c"], "Smiling": ["yes", "no", "yes"]}
+    write_projector(tmp_path, {"vae": (z, columns, images)})
+    (embedding,) = read_embeddings(tmp_path)
+    metadata = (tmp_path / embedding.metadata_path).read_text()
+    assert metadata == ("image\tSmiling\tindex\na b.jpg\tyes\t0\n\tno\t1\nc\tyes\t2\n")
+    with pytest.raises(ValueError, match="not one label"):
+        write_projector(tmp_path, {"vae": (z, {**columns, "Male": ["no"]}, images)})
+
+
 def test_large_thumbnails_shrink_until_the_sprite_is_allowed(
     tmp_path, rng, monkeypatch
 ):

@@ -46,7 +46,7 @@ def test_an_export_holds_what_its_manifest_says(tmp_path, model):
     names = {f"{n}_{v}.tflite" for n in ("decoder", "encoder") for v in variants}
     assert {p.name for p in output.glob("*.tflite")} == names
     assert [v["name"] for v in manifest["variants"]] == list(variants)
-    assert manifest["rejected"] == []
+    assert manifest["rejected"] == [] and "attributes" not in manifest
     found = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
     assert set(manifest["files"]) == found - {"manifest.json"}
     for name, entry in manifest["files"].items():
@@ -91,6 +91,14 @@ def test_an_export_holds_what_its_manifest_says(tmp_path, model):
     assert len(table) == 5 and len({len(line) for line in table}) == 1
     assert told[0].startswith("reading images") and told[-1] == "report and manifest"
     assert [n for n in os.listdir(tmp_path) if n != "export"] == []
+
+
+def test_attributes_of_the_run_are_in_the_manifest(tmp_path, model, monkeypatch):
+    directions = {"Smiling": [1.0, 0.0, -2.5]}
+    monkeypatch.setattr(exporter, "attribute_directions", lambda *_: directions)
+    assert export(model, tmp_path / "a")["attributes"] == directions
+    stored = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    assert stored["attributes"] == directions
 
 
 def test_int8_calibrated_on_far_too_small_a_range_is_left_out(

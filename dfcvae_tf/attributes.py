@@ -1,0 +1,233 @@
+"""Attributes of faces, such as "Smiling", in the latent space of a trained run.
+
+    python -m dfcvae_tf.attributes vectors --run_dir=runs/faces
+    python -m dfcvae_tf.attributes edit --run_dir=runs/faces --images=0,17,me.jpg \\
+        --attributes=Smiling,Eyeglasses-Young --output=edit.png
+    python -m dfcvae_tf.attributes predict --run_dir=runs/faces
+    python -m dfcvae_tf.attributes relate --run_dir=runs/faces
+
+vectors: encodes the train split and stores for each attribute the mean latent of the images
+that have it minus that of the others. edit: adds them to the latents of images. predict:
+trains a linear classifier per attribute on the latents, and scores it on the test split.
+relate: draws how the vectors correlate, a map of test images, and files for TensorBoard's
+projector. After Hou et al. (2017), sections 4.3 to 4.5. The dataset needs attributes:
+celeba:PATH and tfds:celeb_a have them.
+"""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from dfcvae_tf import attribute_vectors, common_flags, image_files
+from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.data import chosen_images
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.run_dir import atomic_file, resolve
+
+# What one picture can show.
+MAX_ROWS = 40
+MAX_STRENGTHS = 11
+# Far beyond any picture, and far from what overflows.
+MAX_STRENGTH = 10_000
+# Flags that not every command has.
+_COMMANDS_OF = {
+    "exclude": ("vectors", "predict"),
+    "control": ("vectors",),
+    "vectors_dir": ("edit", "relate"),
+    "output_dir": ("vectors", "predict", "relate"),
+    "images": ("edit",),
+    "strengths": ("edit",),
+    "output": ("edit",),
+    "seed": ("predict", "relate"),
+}
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the flags of all commands."""
+    common_flags.define_run_dir(values)
+    flags.DEFINE_list(
+        "attributes",
+        [],
+        "vectors, predict: those to use (default: all); edit: what to add, names joined by "
+        "+ or -, such as Smiling,Eyeglasses+Young,-Male; relate: those on the map "
+        "(default: the six that explain most of the latents' variance)",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "exclude", [], "vectors, predict: attributes to leave out", flag_values=values
+    )
+    flags.DEFINE_string(
+        "control",
+        None,
+        "vectors: an attribute to balance, such as Male: differences are taken among "
+        "images with it and among images without, and averaged",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "images",
+        [],
+        "edit: test indices and image files, such as 0,17,me.jpg",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "strengths",
+        ["-1", "0", "1", "2"],
+        "edit: how many times the vectors are added (default: -1,0,1,2)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output", None, "edit: what to write, NAME.png", flag_values=values
+    )
+    flags.DEFINE_string(
+        "output_dir",
+        None,
+        "vectors, predict, relate: folder of the results (default: RUN_DIR/attributes)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "vectors_dir",
+        None,
+        "edit, relate: folder of the vectors (default: RUN_DIR/attributes)",
+        flag_values=values,
+    )
+    common_flags.define_seed(values, "classifiers (predict) and map (relate)")
+    common_flags.define_data(values, common_flags.OWN_DATASET)
+
+
+def vectors(values: flags.FlagValues) -> None:
+    """Computes and stores the vectors of attributes."""
+    given = _given(values, "vectors")
+    model, data, study = _load(given)
+    folder = _folder(given, "output_dir")
+    text = study.make_vectors(
+        model,
+        data,
+        folder,
+        given["attributes"],
+        given["exclude"],
+        given["control"],
+        _progress(),
+    )
+    print(f"\n{text}\n\nvectors: {folder}")
+
+
+def edit(values: flags.FlagValues) -> None:
+    """Draws images with attributes added to their latents."""
+    given = _given(values, "edit")
+    common_flags.require(given, "images", "attributes", "strengths", "output")
+    for text in given["attributes"]:
+        attribute_vectors.parse_edit(text)
+    strengths = _parse_strengths(given["strengths"])
+    images = [chosen_images.parse(text) for text in given["images"]]
+    if len(images) * len(given["attributes"]) > MAX_ROWS:
+        raise UserError(
+            f"{len(images)} images with {len(given['attributes'])} edits are too many "
+            f"for one picture, which has up to {MAX_ROWS} rows"
+        )
+    if Path(given["output"]).suffix.lower() != ".png":
+        raise UserError(f"--output={given['output']} must end in .png")
+    image_files.check_output(given["output"])
+    model, data, study = _load(given)
+    folder = _folder(given, "vectors_dir")
+    png = study.draw_edits(model, data, folder, images, given["attributes"], strengths)
+    with atomic_file(given["output"]) as file:
+        file.write(png)
+    print(f"wrote {given['output']}")
+
+
+def predict(values: flags.FlagValues) -> None:
+    """Scores classifiers of attributes on latents."""
+    given = _given(values, "predict")
+    model, data, study = _load(given)
+    folder = _folder(given, "output_dir")
+    text = study.predict_attributes(
+        model,
+        data,
+        folder,
+        given["attributes"],
+        given["exclude"],
+        given["seed"],
+        _progress(),
+    )
+    print(f"\n{text}\n\nprediction.png and prediction.json: {folder}")
+
+
+def relate(values: flags.FlagValues) -> None:
+    """Draws how attributes and images lie to each other."""
+    given = _given(values, "relate")
+    model, data, study = _load(given)
+    folder = _folder(given, "output_dir")
+    text = study.relate_attributes(
+        model,
+        data,
+        _folder(given, "vectors_dir"),
+        folder,
+        given["attributes"],
+        given["seed"],
+        _progress(),
+    )
+    print(
+        f"\n{text}\n\ncorrelation.png, tsne.png: {folder}\n"
+        f"latents with thumbnails: tensorboard --logdir={folder / 'projector'}"
+    )
+
+
+def _given(values: flags.FlagValues, command: str) -> dict[str, Any]:
+    """Returns the flags; one of another command only is an error."""
+    common_flags.refuse_other_commands(values, command, _COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
+    common_flags.require(given, "run_dir")
+    resolve(given["run_dir"])
+    return given
+
+
+def _load(given: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Returns the run, where its images are, and the module that does the work."""
+    import_tensorflow()
+    from dfcvae_tf.checkpoints import load_for_inference
+    from dfcvae_tf.data.test_data import evaluation_data
+    from dfcvae_tf.evaluation import attribute_study
+
+    model = load_for_inference(given["run_dir"])
+    data = evaluation_data(
+        model.config, given["dataset"], given["data_dir"], given["offline"]
+    )
+    return model, data, attribute_study
+
+
+def _folder(given: dict[str, Any], flag: str) -> Path:
+    return Path(given[flag] or resolve(given["run_dir"]).attributes)
+
+
+def _parse_strengths(texts: list[str]) -> list[float]:
+    try:
+        strengths = [float(text) for text in texts]
+    except ValueError:
+        strengths = [math.nan]
+    fine = all(abs(strength) <= MAX_STRENGTH for strength in strengths)
+    if not fine or len(strengths) > MAX_STRENGTHS:
+        raise UserError(
+            f"--strengths={','.join(texts)} must be up to {MAX_STRENGTHS} numbers, none "
+            f"beyond {MAX_STRENGTH:,}, such as -1,0,1,2"
+        )
+    return strengths
+
+
+def _progress() -> Any:
+    start = time.monotonic()
+    return lambda text: print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
+
+
+COMMANDS = {"vectors": vectors, "edit": edit, "predict": predict, "relate": relate}
+
+
+def run() -> None:
+    """The program."""
+    run_program(__doc__, define_flags, COMMANDS)
+
+
+if __name__ == "__main__":
+    run()

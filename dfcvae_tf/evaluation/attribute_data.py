@@ -1,0 +1,103 @@
+"""The latents and attributes of a split of a dataset: what a run makes of its faces."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data.pipeline import eval_batches
+from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.data.source import Source, unreadable_file
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.images import inference_batch
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """N images of a split, encoded.
+
+    Attributes:
+      z_mean: [N, D] float32.
+      attributes: [N, A] int8, 1 where an image has the attribute, else 0.
+      image_names: [N].
+      images: [N, H, W, C] float32 in [0, 1] when they were to be kept, else None.
+    """
+
+    z_mean: np.ndarray
+    attributes: np.ndarray
+    image_names: tuple[str, ...]
+    images: np.ndarray | None
+
+
+def open_with_attributes(model: InferenceModel, data: DataConfig) -> Source:
+    """Opens a dataset whose images have attributes and fit the run.
+
+    Raises:
+      UserError: they have none, or other channels, or the data cannot be had.
+    """
+    source = open_source(data, model.config.training.seed)
+    if not source.attribute_names:
+        raise UserError(
+            f"{source.name} has no attributes; celeba:PATH and tfds:celeb_a have, give "
+            "one with --dataset"
+        )
+    assert model.config.image_shape is not None
+    channels, expected = source.image_shape[2], model.config.image_shape[2]
+    if data.color == "source" and channels != expected:
+        raise UserError(
+            f"{source.name} has images of {channels} channels, the run makes "
+            f"{expected}; choose another --dataset"
+        )
+    return source
+
+
+def encode_split(
+    model: InferenceModel,
+    source: Source,
+    data: DataConfig,
+    split: str,
+    count: int | None = None,
+    keep_images: bool = False,
+) -> EncodedSplit:
+    """Encodes images of a split in its order, without randomness.
+
+    Args:
+      model: the run.
+      source: the dataset, see `open_with_attributes`.
+      data: how its images are prepared.
+      split: "train" or "test".
+      count: the first so many; None for all.
+      keep_images: whether the images are returned too.
+
+    Raises:
+      UserError: the data cannot be read, or the run makes latents that are not finite.
+    """
+    assert model.config.image_shape is not None
+    total = source.num_examples[split]
+    count = total if count is None else min(count, total)
+    # Each image is needed once: a cache would only take memory.
+    uncached = dataclasses.replace(data, cache="none")
+    size = inference_batch(model.config.image_shape)
+    batches = eval_batches(source, split, uncached, model.config.image_shape, size)
+    encode = tf.function(lambda x: model.encoder(x)[0], reduce_retracing=True)
+    z_mean, attributes, images = [], [], []
+    try:
+        for batch in batches.take(-(-count // size)):
+            z_mean.append(encode(batch["image"]).numpy())
+            attributes.append(batch["attributes"].numpy())
+            if keep_images:
+                images.append(batch["image"].numpy())
+    except tf.errors.InvalidArgumentError as error:
+        raise (unreadable_file(error) or error) from error
+    z = np.concatenate(z_mean)[:count]
+    if not np.isfinite(z).all():
+        raise UserError(f"the encoder of {model.run} gives values that are not finite")
+    return EncodedSplit(
+        z_mean=z,
+        attributes=np.concatenate(attributes)[:count],
+        image_names=tuple(source.image_names(split)[:count]),
+        images=np.concatenate(images)[:count] if keep_images else None,
+    )

@@ -1,0 +1,314 @@
+"""Attributes in the latent space of a run: from the run and a dataset to files and tables."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfcvae_tf import attribute_vectors
+from dfcvae_tf.attribute_vectors import AttributeVectors
+from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data import chosen_images
+from dfcvae_tf.data.source import Source
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.evaluation import (
+    attribute_figures,
+    attribute_prediction,
+    embedding,
+    figures,
+    inference,
+)
+from dfcvae_tf.evaluation.attribute_data import encode_split, open_with_attributes
+from dfcvae_tf.evaluation.attribute_relations import correlate
+from dfcvae_tf.evaluation.projector import write_projector
+from dfcvae_tf.provenance import describe_process
+from dfcvae_tf.run_dir import atomic_file, check_writable, write_json
+
+NUM_MAPPED = 1000
+_MAPS = 6
+_PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy", "scikit-learn", "scipy")
+
+Progress = Callable[[str], None]
+
+
+def make_vectors(
+    model: InferenceModel,
+    data: DataConfig,
+    folder: Path,
+    wanted: Sequence[str],
+    excluded: Sequence[str],
+    control: str | None,
+    progress: Progress,
+) -> str:
+    """Encodes the train split, writes the vectors of attributes to `folder`.
+
+    Args:
+      model: the run.
+      data: where the images are.
+      folder: see `attribute_vectors.save`.
+      wanted: names of attributes; none means all.
+      excluded: names left out.
+      control: name of an attribute to balance, or None.
+      progress: told in words what is done next.
+
+    Returns:
+      A table for the terminal.
+
+    Raises:
+      UserError: see `attribute_data` and `attribute_vectors`; or not writable.
+    """
+    source = open_with_attributes(model, data)
+    all_names = source.attribute_names
+    names = attribute_vectors.choose(all_names, wanted, excluded)
+    if control is not None:
+        attribute_vectors.choose(all_names, [control], ())
+    check_writable(folder)
+    _tell_encoding(progress, source, "train")
+    train = encode_split(model, source, data, "train")
+    attributes = train.attributes[:, [all_names.index(name) for name in names]]
+    balanced = None
+    if control is not None:
+        balanced = (control, train.attributes[:, all_names.index(control)])
+    found = AttributeVectors(
+        names=names,
+        vectors=attribute_vectors.compute_vectors(
+            train.z_mean, attributes, names, balanced, excluded
+        ),
+        z_mean=train.z_mean,
+        attributes=attributes,
+        image_names=train.image_names,
+        control=control,
+    )
+    facts = attribute_vectors.save(
+        folder, found, model.run, source.description, "train"
+    )
+    width = max(map(len, names)) + 2
+    lines = [f"{'vector of':<{width}}{'with':>9}{'without':>9}{'length':>9}"]
+    for name, row in facts["attributes"].items():
+        lines.append(
+            f"{name:<{width}}{row['images_with']:9,}{row['images_without']:9,}"
+            f"{row['length']:9.2f}"
+        )
+    if control is not None:
+        lines.append(f"images with and without {control} weigh the same")
+    return "\n".join(lines)
+
+
+def draw_edits(
+    model: InferenceModel,
+    data: DataConfig,
+    vectors_dir: Path,
+    images: Sequence[int | str],
+    edits: Sequence[str],
+    strengths: Sequence[float],
+) -> bytes:
+    """Draws images with attributes put on or taken off, and returns the PNG.
+
+    A row per image and edit: the original, then decode(z_mean + strength * edit).
+
+    Args:
+      model: the run.
+      data: where indices point.
+      vectors_dir: the folder of the vectors.
+      images: test indices and paths.
+      edits: each as `attribute_vectors.parse_edit` reads it.
+      strengths: how many times the edit is added; 0 is the reconstruction.
+
+    Raises:
+      UserError: there are no vectors of this run, an attribute is unknown, or an image
+        cannot be had.
+    """
+    latent_dim = model.config.model.latent_dim
+    vectors = attribute_vectors.load(vectors_dir, model.run, latent_dim)
+    directions = [
+        vectors.direction(attribute_vectors.parse_edit(edit)) for edit in edits
+    ]
+    originals = chosen_images.load(model.config, data, images)
+    z_mean = model.encoder(originals)[0].numpy()
+    rows = []
+    for image, original, z in zip(images, originals, z_mean, strict=True):
+        name = Path(image).name if isinstance(image, str) else f"image {image}"
+        for edit, direction in zip(edits, directions, strict=True):
+            points = z + np.outer(strengths, direction).astype(np.float32)
+            edited = inference.decode(model, points)
+            row = np.concatenate([original[np.newaxis], edited])
+            rows.append((f"{name}: {edit}", row))
+    titles = [f"{strength:+g}" if strength else "0" for strength in strengths]
+    return figures.image_rows(rows, ["original", *titles])
+
+
+def predict_attributes(
+    model: InferenceModel,
+    data: DataConfig,
+    folder: Path,
+    wanted: Sequence[str],
+    excluded: Sequence[str],
+    seed: int,
+    progress: Progress,
+) -> str:
+    """Predicts attributes from latents; writes prediction.png and prediction.json.
+
+    Args:
+      model, data, wanted, excluded, progress: see `make_vectors`.
+      folder: where to.
+      seed: of the classifiers.
+
+    Returns:
+      A table for the terminal.
+
+    Raises:
+      UserError: as `make_vectors`; or an attribute has one value only.
+    """
+    source = open_with_attributes(model, data)
+    all_names = source.attribute_names
+    names = attribute_vectors.choose(all_names, wanted, excluded)
+    columns = [all_names.index(name) for name in names]
+    check_writable(folder)
+    splits = []
+    for split in ("train", "test"):
+        _tell_encoding(progress, source, split)
+        splits.append(encode_split(model, source, data, split))
+    train, test = splits
+    has_train, has_test = train.attributes[:, columns], test.attributes[:, columns]
+    attribute_prediction.check_two_values(names, has_train, has_test, excluded)
+    progress(f"two classifiers for each of {len(names)} attributes")
+    found = {
+        name: attribute_prediction.predict(
+            train.z_mean, has_train[:, index], test.z_mean, has_test[:, index], seed
+        )
+        for index, name in enumerate(names)
+    }
+    mean = attribute_prediction.mean_prediction(list(found.values()))
+    # The best first: readers look for what the latents tell, and for what they do not.
+    ranked = sorted(found, key=lambda name: -found[name].balanced.balanced_accuracy)
+    shown = {**{name: found[name] for name in ranked}, "mean of all": mean}
+    with atomic_file(folder / "prediction.png") as file:
+        file.write(attribute_figures.prediction_scores(shown))
+    write_json(
+        folder / "prediction.json",
+        {
+            "attributes": {name: dataclasses.asdict(p) for name, p in found.items()},
+            "mean": dataclasses.asdict(mean),
+            "images": {"train": len(train.z_mean), "test": len(test.z_mean)},
+            "seed": seed,
+            **_origin(model, source),
+        },
+    )
+    return attribute_prediction.table(shown)
+
+
+def relate_attributes(
+    model: InferenceModel,
+    data: DataConfig,
+    vectors_dir: Path,
+    folder: Path,
+    mapped: Sequence[str],
+    seed: int,
+    progress: Progress,
+) -> str:
+    """Draws how attributes lie to each other and to test images.
+
+    Writes correlation.png, tsne.png, projector/ (for TensorBoard), correlation.json.
+
+    Args:
+      model, data, progress: see `make_vectors`; the test split is used.
+      vectors_dir: the folder of the vectors.
+      folder: where to.
+      mapped: names of attributes that tsne.png shows; none means those six whose groups
+        are most different by `attribute_vectors.explained_variances`.
+      seed: of t-SNE.
+
+    Returns:
+      Lines for the terminal.
+
+    Raises:
+      UserError: there are no vectors of this run, a name is unknown, the data does not
+        fit, or the disk is not writable.
+    """
+    latent_dim = model.config.model.latent_dim
+    vectors = attribute_vectors.load(vectors_dir, model.run, latent_dim)
+    correlations = correlate(vectors.names, vectors.vectors)
+    explained = attribute_vectors.explained_variances(
+        vectors.z_mean, vectors.attributes
+    )
+    most_different = [vectors.names[i] for i in np.argsort(-explained)[:_MAPS]]
+    source = open_with_attributes(model, data)
+    all_names = source.attribute_names
+    names = [
+        attribute_vectors.choose(all_names, [name], ())[0]
+        for name in (mapped or most_different)
+    ]
+    check_writable(folder)
+    _tell_encoding(progress, source, "test", NUM_MAPPED)
+    test = encode_split(model, source, data, "test", NUM_MAPPED, keep_images=True)
+    if len(test.z_mean) < 4:
+        raise UserError(
+            f"the test split of {source.name} has {len(test.z_mean)} images; a map "
+            "needs at least 4"
+        )
+    progress("maps")
+    placed = embedding.tsne(test.z_mean, seed)
+    has = test.attributes.astype(bool)
+    pictures = {
+        "correlation": attribute_figures.correlation_map(
+            correlations.names, correlations.values
+        ),
+        "tsne": attribute_figures.attribute_maps(
+            placed.points,
+            placed.axis_labels,
+            {name: has[:, all_names.index(name)] for name in names},
+        ),
+    }
+    for name, png in pictures.items():
+        with atomic_file(folder / f"{name}.png") as file:
+            file.write(png)
+    labels = {"image": test.image_names} | {
+        name: np.where(column, "yes", "no").tolist()
+        for name, column in zip(all_names, has.T, strict=True)
+    }
+    assert test.images is not None
+    write_projector(
+        folder / "projector",
+        {model.run.path.resolve().name: (test.z_mean, labels, test.images)},
+    )
+    write_json(
+        folder / "correlation.json",
+        {
+            **correlations.to_json(),
+            "explained_variance": dict(
+                zip(vectors.names, explained.tolist(), strict=True)
+            ),
+            "control": vectors.control,
+            "mapped": {"attributes": names, "images": len(has), "seed": seed},
+            **_origin(model, source),
+        },
+    )
+    pairs = sorted(
+        (correlations.values[i, j], correlations.names[i], correlations.names[j])
+        for i in range(len(correlations.names))
+        for j in range(i)
+    )
+    alike = [f"  {r:+.2f}  {a}, {b}" for r, a, b in (*pairs[:-4:-1], *pairs[:3])]
+    return "\n".join(["most and least correlated:", *dict.fromkeys(alike)])
+
+
+def _tell_encoding(
+    progress: Progress, source: Source, split: str, most: int | None = None
+) -> None:
+    count = source.num_examples[split]
+    if most is not None:
+        count = min(count, most)
+    progress(f"encoding {count:,} images of the {split} split of {source.name}")
+
+
+def _origin(model: InferenceModel, source: Source) -> dict[str, Any]:
+    """Where results come from, ready for JSON."""
+    return {
+        "dataset": source.description,
+        "run": str(model.run),
+        "weights_sha256": attribute_vectors.weights_digest(model.run),
+        "provenance": describe_process(_PACKAGES),
+    }

@@ -1,0 +1,165 @@
+"""Faces through all programs, as their users run them: the recipes of Hou et al., facenet."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf import attributes, evaluate, train
+from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.command_line import run_program
+from dfcvae_tf.run_dir import RunDir, read_arrays, read_json
+from export import __main__ as export
+
+pytestmark = pytest.mark.slow
+
+
+def run_here(program, *arguments, main=None) -> None:
+    """Runs a program in this process; it must succeed."""
+    with pytest.raises(SystemExit) as stop:
+        run_program("", program.define_flags, main or program.main, ["-", *arguments])
+    assert stop.value.code == 0
+
+
+def run_attributes(*arguments) -> None:
+    commands = {"vectors": attributes.vectors, "predict": attributes.predict}
+    run_here(attributes, *arguments, main=commands)
+
+
+def losses_of(run_dir, name="loss") -> list[float]:
+    lines = map(json.loads, RunDir(run_dir).metrics.open())
+    return [line[name] for line in lines if line["split"] == "train"]
+
+
+@pytest.fixture(name="facenet_graph", scope="module")
+def _facenet_graph(tmp_path_factory):
+    """A small frozen graph with the tensor names of FaceNet's first layers."""
+    graph = tf.Graph()
+    with graph.as_default():
+        images = tf.compat.v1.placeholder(tf.float32, (None, 40, 40, 3), name="input")
+        rng = np.random.default_rng(0)
+        for name in ("1a", "2a", "2b"):
+            shape = (3, 3, images.shape[-1], 8)
+            kernel = tf.constant(rng.normal(0, 0.3, shape), tf.float32)
+            images = tf.nn.relu(
+                tf.nn.conv2d(images, kernel, 2, "SAME"),
+                name=f"InceptionResnetV1/Conv2d_{name}_3x3/Relu",
+            )
+    path = tmp_path_factory.mktemp("graph") / "facenet.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [
+            "--preset=hou2017-vae-123",
+            "--perceptual_weights=random",
+            "--perceptual_layers=123",
+            "--decoder_output=linear",
+            "--decoder_padding=replicate",
+        ],
+        [
+            "--preset=facenet-dfc-vae",
+            "--perceptual_model=graphdef:{graph}",
+            "--precision=mixed_bfloat16",
+            "--ema_decay=0.9",
+        ],
+    ],
+    ids=lambda a: a[0],
+)
+def test_every_recipe_trains_and_goes_on(
+    tmp_path, tiny_celeba, facenet_graph, arguments
+):
+    run_dir = tmp_path / "run"
+    arguments = [
+        *(argument.format(graph=facenet_graph) for argument in arguments),
+        f"--dataset=celeba:{tiny_celeba}",
+        "--batch_size=4",
+        f"--run_dir={run_dir}",
+    ]
+    run_here(train, *arguments, "--steps=2")
+    run_here(train, *arguments, "--steps=3", "--override")
+    images = load_for_inference(str(run_dir)).decoder(np.zeros([2, 100], np.float32))
+    assert images.shape == (2, 64, 64, 3)
+    assert np.min(images) >= 0 and np.max(images) <= 1
+    assert len(losses_of(run_dir)) == 2
+
+
+def test_drawn_faces_from_training_to_a_file_for_devices(
+    tmp_path, tiny_celeba, facenet_graph
+):
+    vae, dfc = tmp_path / "vae", tmp_path / "dfc"
+    data = f"--dataset=celeba:{tiny_celeba}"
+    small = [data, "--batch_size=8", "--steps=30", "--log_every=10"]
+    run_here(train, "--preset=hou2017-vae", *small, f"--run_dir={vae}")
+    graph = f"--perceptual_model=graphdef:{facenet_graph}"
+    run_here(train, "--preset=facenet-dfc-vae", graph, *small, f"--run_dir={dfc}")
+    for run_dir in (vae, dfc):
+        first, *_, last = losses_of(run_dir)
+        assert last < 0.9 * first, run_dir
+
+    report = tmp_path / "report"
+    # Another random network than the one that trained.
+    judge = ["--judge=keras:VGG19", "--judge_weights=random"]
+    judge.append("--judge_layers=block2_conv1")
+    runs = f"--runs=vae={vae},dfc={dfc}"
+    run_here(evaluate, runs, *judge, f"--output_dir={report}")
+    results = read_json(report / "report.json")
+    for name in ("vae", "dfc"):
+        assert np.isfinite(results["runs"][name]["frechet_samples"])
+        assert 0 < results["runs"][name]["sharpness_ratio"] < 10
+
+    # Drawn attributes can be read from the latents, tossed coins cannot.
+    run_attributes("vectors", f"--run_dir={vae}")
+    run_attributes("predict", f"--run_dir={vae}", f"--output_dir={tmp_path}")
+    assert (tmp_path / "prediction.png").stat().st_size > 10_000
+
+    run_here(export, f"--run_dir={vae}", "--quantize=float32")
+    manifest = read_json(vae / "export" / "manifest.json")
+    assert manifest["image"]["color_order"] == "RGB"
+    vectors = read_arrays(vae / "attributes" / "vectors.npz")
+    place = list(vectors["attribute_names"]).index("Smiling")
+    np.testing.assert_allclose(
+        manifest["attributes"]["Smiling"], vectors["vectors"][place], atol=1e-6
+    )
+
+
+def test_real_faces_with_the_real_vgg19(tmp_path, shared_data):
+    weights = shared_data / "weights" / "vgg19_blocks1-3_notop.h5"
+    run_dir = tmp_path / "run"
+    run_here(
+        train,
+        "--preset=hou2017-vae-123",
+        f"--perceptual_weights={weights}",
+        f"--dataset=celeba:{shared_data / 'celeba'}",
+        "--batch_size=32",
+        "--steps=30",
+        "--log_every=10",
+        "--learning_rate=0.002",
+        f"--run_dir={run_dir}",
+    )
+    first, *_, last = losses_of(run_dir, "perceptual_loss")
+    assert last < 0.8 * first
+    run_attributes("vectors", f"--run_dir={run_dir}")
+    vectors = read_arrays(run_dir / "attributes" / "vectors.npz")
+    assert vectors["vectors"].shape == (40, 100)
+
+
+def test_real_faces_with_the_real_facenet_stem(tmp_path, shared_data):
+    graph = shared_data / "weights" / "facenet_stem.pb"
+    run_dir = tmp_path / "run"
+    run_here(
+        train,
+        "--preset=facenet-dfc-vae",
+        f"--perceptual_model=graphdef:{graph}",
+        f"--dataset=celeba:{shared_data / 'celeba'}",
+        "--batch_size=32",
+        "--steps=30",
+        "--log_every=10",
+        f"--run_dir={run_dir}",
+    )
+    first, *_, last = losses_of(run_dir, "perceptual_loss")
+    assert last < 0.8 * first
