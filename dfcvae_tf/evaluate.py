@@ -56,7 +56,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "judge",
         None,
         "network whose features and labels judge the images: mnist_judge | keras:NAME | "
-        "file:PATH.keras or .h5 | none (default: mnist_judge on 28x28 digits, else none)",
+        "file:PATH.keras or .h5 | graphdef:PATH.pb | none (default: mnist_judge on 28x28 "
+        "digits, else none)",
         flag_values=values,
     )
     flags.DEFINE_list(

@@ -60,8 +60,9 @@ class Judge:
         self.layers = extractor.layers
         if len(self.layers) > 2:
             raise UserError(
-                "--judge_layers takes one layer of features and, after it, one of "
-                f"class scores; got {', '.join(self.layers)}"
+                f"choose with --judge_layers one layer of {self.name} for features and, "
+                f"after it, one of class scores if it has one; {', '.join(self.layers)} "
+                "are too many"
             )
         self._extractor = extractor
         self._compute = tf.function(self._features_and_scores, reduce_retracing=True)
