@@ -84,31 +84,26 @@ def _serve(pipe: Any, name: str, config: Config, images: int) -> None:
         "size": "x".join(map(str, shape)),
         "precision": precision,
     }
-    take: Callable[[int], int]
-    if name == TRAINED:
-        batch_size = config.training.batch_size
-        train_steps = training_speed.build_training(config, shape, precision)
+    if name != TRAINED:
+        cached = name == CACHED
+        answer(pipe, facts, reading_rate(source, config.data, shape, cached))
+        return
+    batch_size = config.training.batch_size
+    train_steps = training_speed.build_training(config, shape, precision)
 
-        def take(count: int) -> int:
-            steps = -(-count // batch_size)
-            train_steps(steps)
-            return steps * batch_size
-
-    else:
-        take = reader(source, config.data, shape, cached=name == CACHED)
-
-    def work(count: int) -> float:
+    def training_rate(count: int) -> float:
+        steps = -(-count // batch_size)
         start = time.perf_counter()
-        taken = take(count)
-        return taken / (time.perf_counter() - start)
+        train_steps(steps)
+        return steps * batch_size / (time.perf_counter() - start)
 
-    answer(pipe, facts, work)
+    answer(pipe, facts, training_rate)
 
 
-def reader(
+def reading_rate(
     source: Any, config: DataConfig, shape: tuple[int, int, int], cached: bool
-) -> Callable[[int], int]:
-    """Returns what fetches at least so many training images and returns their number.
+) -> Callable[[int], float]:
+    """Returns what fetches at least so many training images and says how many a second.
 
     Args:
       source: the images.
@@ -124,12 +119,16 @@ def reader(
     else:
         data = DataConfig(crop=config.crop, cache="none")
         batches = eval_batches(source, "train", data, shape, _BATCH).repeat()
-    iterator = iter(batches)
 
-    def take(count: int) -> int:
+    def rate(count: int) -> float:
+        # A new pass each time: one that waits has many batches ready. The first batch
+        # is not counted, as it starts the threads.
+        iterator = iter(batches)
+        next(iterator)
         taken = 0
+        start = time.perf_counter()
         while taken < count:
             taken += len(next(iterator)["image"])
-        return taken
+        return taken / (time.perf_counter() - start)
 
-    return take
+    return rate

@@ -28,15 +28,12 @@ def test_reading_takes_as_long_as_the_source_or_nothing_from_the_cache():
         class_names=(),
         dataset=lambda _: tf.data.Dataset.range(256).map(decode),
     )
-    rates = {}
-    for cached in (False, True):
-        take = data_rates.reader(source, DataConfig(), (8, 8, 1), cached)
-        take(1)
-        start = time.perf_counter()
-        taken = take(1000)
-        rates[cached] = taken / (time.perf_counter() - start)
-        assert 1000 <= taken < 1300
-    assert 0.1 / seconds < rates[False] <= 1.5 / seconds
+    rates = {
+        cached: data_rates.reading_rate(source, DataConfig(), (8, 8, 1), cached)(1000)
+        for cached in (False, True)
+    }
+    # Some batches are ready when the clock starts.
+    assert 0.1 / seconds < rates[False] <= 2 / seconds
     assert rates[True] > 5 / seconds
 
 
