@@ -54,7 +54,10 @@ def test_another_network_judges_by_pooled_features():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (("conv1", "pool3", "logits"), "one of class scores if it has one; .* are too many"),
+        (
+            ("conv1", "pool3", "logits"),
+            "one of class scores if it has one; .* are too many",
+        ),
         (("pool3", "conv1"), "layer conv1 of mnist_judge has no class scores"),
         (("nothing",), "no layer 'nothing'"),
     ],
