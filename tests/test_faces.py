@@ -137,8 +137,9 @@ def test_real_faces_with_the_real_vgg19(tmp_path, shared_data):
         f"--dataset=celeba:{shared_data / 'celeba'}",
         "--batch_size=32",
         "--steps=30",
-        "--log_every=10",
+        "--log_every=5",
         "--learning_rate=0.002",
+        "--schedule=constant",
         f"--run_dir={run_dir}",
     )
     first, *_, last = losses_of(run_dir, "perceptual_loss")
