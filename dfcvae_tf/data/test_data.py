@@ -1,8 +1,8 @@
-"""The images a trained run is tried on: which dataset, single images of it, image files."""
+"""The images a trained run is tried on: which dataset, parts of it, image files."""
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +10,10 @@ import tensorflow as tf
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.data import cache
+from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.prepare import prepare_image
 from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import UserError
 
 # Their test split is in the bundled sample, complete and in the same order.
@@ -38,6 +40,57 @@ def evaluation_data(
         data_dir = data_dir or own.data_dir
         dataset = "mnist_sample" if own.dataset in IN_MNIST_SAMPLE else own.dataset
     return dataclasses.replace(own, dataset=dataset, data_dir=data_dir, offline=offline)
+
+
+def check_channels(config: Config, data: DataConfig, source: Source) -> None:
+    """Checks that images are in the colours of a run.
+
+    Args:
+      config: the run's settings; its image shape is used.
+      data: how the images are prepared.
+      source: the images.
+
+    Raises:
+      UserError: they have other channels.
+    """
+    assert config.image_shape is not None
+    channels, expected = source.image_shape[2], config.image_shape[2]
+    if data.color == "source" and channels != expected:
+        raise UserError(
+            f"{source.name} has images of {channels} channels, the run makes "
+            f"{expected}; choose another --dataset"
+        )
+
+
+def first_batches(
+    config: Config, source: Source, data: DataConfig, split: str, count: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the first images of a split, prepared, without a cache: each is used once.
+
+    Args:
+      config: the run's settings; its image shape is used.
+      source: the dataset.
+      data: how its images are prepared.
+      split: "train" or "test".
+      count: how many at most.
+
+    Yields:
+      Batches as `pipeline.eval_batches` has them, as arrays.
+
+    Raises:
+      UserError: an image cannot be read.
+    """
+    assert config.image_shape is not None
+    uncached = dataclasses.replace(data, cache="none")
+    size = images_lib.inference_batch(config.image_shape)
+    batches = eval_batches(source, split, uncached, config.image_shape, size)
+    left = min(count, source.num_examples[split])
+    try:
+        for batch in batches.take(-(-left // size)):
+            yield {name: values.numpy()[:left] for name, values in batch.items()}
+            left -= size
+    except tf.errors.InvalidArgumentError as error:
+        raise (unreadable_file(error) or error) from error
 
 
 def test_images(

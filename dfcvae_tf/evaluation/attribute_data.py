@@ -1,6 +1,5 @@
 """The latents and attributes of a split of a dataset: what a run makes of its faces."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +7,10 @@ import tensorflow as tf
 
 from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.registry import open_source
-from dfcvae_tf.data.source import Source, unreadable_file
+from dfcvae_tf.data.source import Source
+from dfcvae_tf.data.test_data import check_channels, first_batches
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.images import inference_batch
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,7 @@ def open_with_attributes(model: InferenceModel, data: DataConfig) -> Source:
             f"{source.name} has no attributes; celeba:PATH and tfds:celeb_a have, give "
             "one with --dataset"
         )
-    assert model.config.image_shape is not None
-    channels, expected = source.image_shape[2], model.config.image_shape[2]
-    if data.color == "source" and channels != expected:
-        raise UserError(
-            f"{source.name} has images of {channels} channels, the run makes "
-            f"{expected}; choose another --dataset"
-        )
+    check_channels(model.config, data, source)
     return source
 
 
@@ -75,29 +67,21 @@ def encode_split(
     Raises:
       UserError: the data cannot be read, or the run makes latents that are not finite.
     """
-    assert model.config.image_shape is not None
     total = source.num_examples[split]
     count = total if count is None else min(count, total)
-    # Each image is needed once: a cache would only take memory.
-    uncached = dataclasses.replace(data, cache="none")
-    size = inference_batch(model.config.image_shape)
-    batches = eval_batches(source, split, uncached, model.config.image_shape, size)
     encode = tf.function(lambda x: model.encoder(x)[0], reduce_retracing=True)
     z_mean, attributes, images = [], [], []
-    try:
-        for batch in batches.take(-(-count // size)):
-            z_mean.append(encode(batch["image"]).numpy())
-            attributes.append(batch["attributes"].numpy())
-            if keep_images:
-                images.append(batch["image"].numpy())
-    except tf.errors.InvalidArgumentError as error:
-        raise (unreadable_file(error) or error) from error
-    z = np.concatenate(z_mean)[:count]
+    for batch in first_batches(model.config, source, data, split, count):
+        z_mean.append(encode(batch["image"]).numpy())
+        attributes.append(batch["attributes"])
+        if keep_images:
+            images.append(batch["image"])
+    z = np.concatenate(z_mean)
     if not np.isfinite(z).all():
         raise UserError(f"the encoder of {model.run} gives values that are not finite")
     return EncodedSplit(
         z_mean=z,
-        attributes=np.concatenate(attributes)[:count],
+        attributes=np.concatenate(attributes),
         image_names=tuple(source.image_names(split)[:count]),
-        images=np.concatenate(images)[:count] if keep_images else None,
+        images=np.concatenate(images) if keep_images else None,
     )

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfcvae_tf.config import Config, DataConfig
-from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.registry import open_source
-from dfcvae_tf.errors import UserError
-from dfcvae_tf.images import inference_batch
+from dfcvae_tf.data.test_data import check_channels, first_batches
 
 # Names of sources that have MNIST's test split.
 MNIST = ("mnist_sample", "mnist", "tfds:mnist")
@@ -52,25 +50,17 @@ def load_test_data(config: Config, data: DataConfig, num_images: int) -> TestDat
     Raises:
       UserError: the data cannot be had or does not fit the run.
     """
-    assert config.image_shape is not None
     source = open_source(data, config.training.seed)
-    channels, expected = source.image_shape[2], config.image_shape[2]
-    if data.color == "source" and channels != expected:
-        raise UserError(
-            f"{source.name} has images of {channels} channels, the runs make {expected}; "
-            "choose another --dataset"
-        )
-    size = inference_batch(config.image_shape)
-    batches = eval_batches(source, "test", data, config.image_shape, size)
+    check_channels(config, data, source)
     images: list[np.ndarray] = []
     labels: list[np.ndarray] = []
-    for batch in batches.take(-(-num_images // size)):
-        images.append(batch["image"].numpy())
+    for batch in first_batches(config, source, data, "test", num_images):
+        images.append(batch["image"])
         if "label" in batch:
-            labels.append(batch["label"].numpy())
+            labels.append(batch["label"])
     return TestData(
-        images=np.concatenate(images)[:num_images],
-        labels=np.concatenate(labels)[:num_images] if labels else None,
+        images=np.concatenate(images),
+        labels=np.concatenate(labels) if labels else None,
         class_names=source.class_names if labels else (),
         name=source.name,
         description=source.description,

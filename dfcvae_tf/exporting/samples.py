@@ -4,7 +4,6 @@ Calibration uses the training split, the checks use the test split; their latent
 with different seeds.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,9 @@ import tensorflow as tf
 
 from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.registry import open_source
-from dfcvae_tf.data.source import Source, unreadable_file
+from dfcvae_tf.data.source import Source
+from dfcvae_tf.data.test_data import check_channels, first_batches
 from dfcvae_tf.errors import UserError
 
 CALIBRATION_IMAGES = 500
@@ -113,12 +112,14 @@ def _drawn(
 
 def _open(model: InferenceModel, data: DataConfig) -> Source:
     try:
-        return open_source(data, model.config.training.seed)
+        source = open_source(data, model.config.training.seed)
+        check_channels(model.config, data, source)
     except UserError as error:
         raise UserError(
             f"{error}; the export is calibrated and checked on real images: give others "
             "with --dataset, such as --dataset=folder:PATH"
         ) from error
+    return source
 
 
 def _are_digits(model: InferenceModel, source: Source) -> bool:
@@ -130,14 +131,8 @@ def _images(
     model: InferenceModel, source: Source, data: DataConfig, split: str, count: int
 ) -> np.ndarray:
     """The first images of a split, without preparing all of it."""
-    assert model.config.image_shape is not None
-    uncached = dataclasses.replace(data, cache="none")
-    batches = eval_batches(source, split, uncached, model.config.image_shape, _BATCH)
-    try:
-        parts = [batch["image"].numpy() for batch in batches.take(-(-count // _BATCH))]
-    except tf.errors.InvalidArgumentError as error:
-        raise (unreadable_file(error) or error) from error
-    return np.concatenate(parts)[:count]
+    batches = first_batches(model.config, source, data, split, count)
+    return np.concatenate([batch["image"] for batch in batches])
 
 
 def _encode(model: InferenceModel, images: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.blocks import conv, output_bias
+from dfcvae_tf.models.blocks import conv, output_conv
 
 layers = tf.keras.layers
 
@@ -44,13 +44,5 @@ def build(
     x = layers.Conv2DTranspose(
         32, 3, 2, padding="same", activation="relu", dtype=dtype, name="deconv1"
     )(x)
-    x = layers.Conv2D(
-        1,
-        3,
-        padding="same",
-        bias_initializer=output_bias(config.decoder_output),
-        dtype=dtype,
-        name="conv1",
-    )(x)
-    outputs = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+    outputs = output_conv(x, 1, config.decoder_output, dtype, "conv1")
     return encoder, tf.keras.Model(z, outputs, name="decoder")

@@ -50,6 +50,21 @@ class ReplicationPadding(tf.keras.layers.Layer):
         return batch, height + 2, width + 2, channels
 
 
+def output_conv(
+    x: tf.Tensor, channels: int, decoder_output: str, dtype: str, name: str
+) -> tf.Tensor:
+    """A decoder's last 3x3 convolution, to outputs [N, H, W, channels] in float32."""
+    x = tf.keras.layers.Conv2D(
+        channels,
+        3,
+        padding="same",
+        bias_initializer=output_bias(decoder_output),
+        dtype=dtype,
+        name=name,
+    )(x)
+    return tf.keras.layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+
+
 def output_bias(decoder_output: str) -> tf.keras.initializers.Initializer:
     """The bias with which a decoder's last layer starts, so that images start grey."""
     # From 0 to 0.5 it would take Adam a thousand steps at a rate of 0.0005.

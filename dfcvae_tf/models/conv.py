@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.blocks import conv, output_bias
+from dfcvae_tf.models.blocks import conv, output_conv
 
 layers = tf.keras.layers
 
@@ -55,13 +55,5 @@ def build(
     for level in reversed(range(config.depth)):
         x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{level}")(x)
         x = conv(config.width * 2**level, dtype, f"conv{level}")(x)
-    x = layers.Conv2D(
-        channels,
-        3,
-        padding="same",
-        bias_initializer=output_bias(config.decoder_output),
-        dtype=dtype,
-        name="to_logits",
-    )(x)
-    outputs = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
+    outputs = output_conv(x, channels, config.decoder_output, dtype, "to_logits")
     return encoder, tf.keras.Model(z, outputs, name="decoder")

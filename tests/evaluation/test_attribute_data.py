@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from dfcvae_tf import images as images_lib
 from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig, ModelConfig, preset_config
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
@@ -35,7 +36,7 @@ def _data(tiny_celeba):
 
 
 def test_a_split_is_encoded_in_its_order(model, data, monkeypatch):
-    monkeypatch.setattr(attribute_data, "inference_batch", lambda shape: 5)
+    monkeypatch.setattr(images_lib, "inference_batch", lambda shape: 5)
     source = attribute_data.open_with_attributes(model, data)
     found = attribute_data.encode_split(model, source, data, "test", keep_images=True)
     assert found.images.shape == (14, 8, 8, 3) and found.images.dtype == np.float32

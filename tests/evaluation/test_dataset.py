@@ -31,5 +31,5 @@ def test_images_are_resized_to_the_runs_shape():
 
 def test_images_of_another_colour_are_refused():
     config = dataclasses.replace(CONFIG, image_shape=(28, 28, 3))
-    with pytest.raises(UserError, match="images of 1 channels, the runs make 3"):
+    with pytest.raises(UserError, match="images of 1 channels, the run makes 3"):
         load_test_data(config, DataConfig(), 3)
