@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from dfcvae_tf.errors import UserError, unknown_name
-from dfcvae_tf.provenance import describe_process
-from dfcvae_tf.run_dir import (
-    RunDir,
+from dfcvae_tf.files import (
     disk_errors,
     read_arrays,
     read_json,
     write_arrays,
     write_json,
 )
+from dfcvae_tf.provenance import describe_process
+from dfcvae_tf.run_dir import RunDir
 
 ARRAYS, FACTS = "vectors.npz", "vectors.json"
 # A mean of fewer images is one image.

@@ -25,7 +25,8 @@ from dfcvae_tf import attribute_vectors, common_flags, image_files
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import atomic_file, resolve
+from dfcvae_tf.files import atomic_file
+from dfcvae_tf.run_dir import resolve
 
 # What one picture can show.
 MAX_ROWS = 40

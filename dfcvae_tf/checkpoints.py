@@ -21,6 +21,13 @@ from dfcvae_tf import run_dir as run_dir_lib
 from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import Config
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import (
+    disk_errors,
+    read_arrays,
+    read_json,
+    write_arrays,
+    write_json,
+)
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
@@ -61,7 +68,7 @@ class Checkpoints:
           UserError: the disk is full or not writable; older checkpoints are untouched.
         """
         prefix = self.directory / f"{_TEMPORARY}{step}"
-        with run_dir_lib.disk_errors(self.directory):
+        with disk_errors(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
             try:
@@ -150,7 +157,7 @@ def write_config(run: RunDir, config: Config, dataset: str) -> None:
       config: the resolved settings.
       dataset: one line that says what the data is.
     """
-    run_dir_lib.write_json(
+    write_json(
         run.config,
         {
             "settings": config_lib.to_dict(config),
@@ -165,7 +172,7 @@ def read_config(run: RunDir) -> Config:
     Raises:
       UserError: config.json is missing or not one of this program's.
     """
-    content: Any = run_dir_lib.read_json(run.config)
+    content: Any = read_json(run.config)
     if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
         raise UserError(f"{run.config} is not the configuration of a run")
     try:
@@ -178,7 +185,7 @@ def save_inference_weights(run: RunDir, vae: VAE) -> None:
     """Writes the weights of both networks as named arrays, atomically."""
     arrays = weights_lib.get_arrays(vae.encoder, "encoder/")
     arrays |= weights_lib.get_arrays(vae.decoder, "decoder/")
-    run_dir_lib.write_arrays(run.weights, arrays)
+    write_arrays(run.weights, arrays)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +236,7 @@ def load_for_inference(run_dir: str, step: int | None = None) -> InferenceModel:
     if step is not None:
         _set_checkpoint_weights(run, config, vae, step)
         return InferenceModel(config, run, vae)
-    arrays = run_dir_lib.read_arrays(run.weights)
+    arrays = read_arrays(run.weights)
     for network, prefix in ((vae.encoder, "encoder/"), (vae.decoder, "decoder/")):
         own = {k: v for k, v in arrays.items() if k.startswith(prefix)}
         weights_lib.set_arrays(network, own, prefix)

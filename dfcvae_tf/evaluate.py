@@ -16,7 +16,8 @@ from absl import flags
 from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, check_writable
+from dfcvae_tf.files import check_writable
+from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
 
 
 def define_flags(values: flags.FlagValues) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import atomic_file, check_writable, disk_errors
+from dfcvae_tf.files import atomic_file, check_writable, disk_errors
 
 # What the programs let a user ask for.
 MAX_IMAGES = 10_000

@@ -15,7 +15,7 @@ from absl import flags
 from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import check_writable
+from dfcvae_tf.files import check_writable
 
 
 def define_flags(values: flags.FlagValues) -> None:

@@ -1,7 +1,7 @@
 """Keras weights as named arrays, the same names on Keras 2 and Keras 3.
 
 The name of an array is "LAYER/WEIGHT" ("conv1/kernel"); a layer inside a model inside a
-model is "INNER/LAYER/WEIGHT". `run_dir.write_arrays` and `read_arrays` put such arrays on
+model is "INNER/LAYER/WEIGHT". `write_arrays` and `read_arrays` put such arrays on
 disk. Weight *files* of Keras itself differ between its versions; these do not.
 """
 

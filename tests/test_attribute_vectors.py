@@ -8,7 +8,8 @@ import scipy.stats
 
 from dfcvae_tf import attribute_vectors as av
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import RunDir, read_arrays, write_arrays
+from dfcvae_tf.files import read_arrays, write_arrays
+from dfcvae_tf.run_dir import RunDir
 
 PLANTED = {"Smiling": np.array([2.0, 0, 0, -1]), "Male": np.array([0, 3.0, 1, 0])}
 NAMES = tuple(PLANTED)

@@ -17,8 +17,8 @@ from dfcvae_tf.data.celeba import open_celeba
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.data.test_data import image_from_file
 from dfcvae_tf.evaluation.projector import CONFIG_NAME
+from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.images import read_image
-from dfcvae_tf.run_dir import read_arrays, write_arrays
 from tests.faces import DRAWN, NAMES
 
 

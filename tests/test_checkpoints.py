@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf import checkpoints as checkpoints_lib
-from dfcvae_tf import run_dir as run_dir_lib
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
 from dfcvae_tf.config import apply_settings, preset_config
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import read_json
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
@@ -126,7 +126,7 @@ def test_a_run_directory_is_enough_to_rebuild_the_model(finished):
 
 
 def test_provenance_is_recorded(finished):
-    provenance = run_dir_lib.read_json(finished.config)["provenance"]
+    provenance = read_json(finished.config)["provenance"]
     assert provenance["versions"]["tensorflow"] == tf.__version__
     assert provenance["dataset"] == "made up"
 

@@ -18,7 +18,8 @@ from dfcvae_tf import images as images_lib
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
-from dfcvae_tf.run_dir import RunDir, read_arrays, resolve, write_arrays
+from dfcvae_tf.files import read_arrays, write_arrays
+from dfcvae_tf.run_dir import RunDir, resolve
 from export import __main__ as program
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ from dfcvae_tf import interpolate
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+from dfcvae_tf.files import read_arrays
 from dfcvae_tf.images import read_image
-from dfcvae_tf.run_dir import read_arrays
 
 RUN = "pretrained:mnist_dfc_vae"
 START, END = 5531, 4526  # a 5 and a 3

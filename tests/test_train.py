@@ -19,7 +19,8 @@ import tensorflow as tf
 from dfcvae_tf import train
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.command_line import run_program
-from dfcvae_tf.run_dir import RunDir, read_arrays, read_json
+from dfcvae_tf.files import read_arrays, read_json
+from dfcvae_tf.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
 # Small and quick: a few seconds after TensorFlow is imported.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dfcvae_tf.run_dir import read_arrays
+from dfcvae_tf.files import read_arrays
 
 
 def _run(*arguments):

@@ -12,6 +12,7 @@ from absl import flags
 from dfcvae_tf import run_dir as run_dir_lib
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import atomic_file, read_json
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -34,7 +35,7 @@ def main(values: flags.FlagValues) -> None:
     if not run.weights.is_file():
         raise UserError(f"{run} has no inference weights: training did not finish")
     target = run_dir_lib.RunDir(run_dir_lib.PRETRAINED_DIR / given["name"])
-    stored = run_dir_lib.read_json(run.config)
+    stored = read_json(run.config)
     for source, copy in (
         (run.config, target.config),
         (run.weights, target.weights),
@@ -42,9 +43,9 @@ def main(values: flags.FlagValues) -> None:
     ):
         if source.is_file():
             content = source.read_bytes()
-            with run_dir_lib.atomic_file(copy) as file:
+            with atomic_file(copy) as file:
                 file.write(content)
-    with run_dir_lib.atomic_file(target.path / "card.md") as file:
+    with atomic_file(target.path / "card.md") as file:
         file.write(_card(given["name"], **stored).encode())
     print(f"bundled {given['run_dir']} as pretrained:{given['name']}")
 

@@ -14,6 +14,7 @@ from absl import flags
 
 from dfcvae_tf import run_dir
 from dfcvae_tf.command_line import run_program
+from dfcvae_tf.files import write_arrays
 
 NUM_TRAIN = 10_000
 
@@ -55,7 +56,7 @@ def main(values: flags.FlagValues) -> None:
             array = np.concatenate([batch[name].numpy() for batch in batches])
             arrays[f"{split}_{name}s"] = array.astype(np.uint8)
     output = Path(str(values["output"].value))
-    run_dir.write_arrays(output, arrays)
+    write_arrays(output, arrays)
     print(f"{hashlib.sha256(output.read_bytes()).hexdigest()}  {output}")
 
 

@@ -234,9 +234,9 @@ def _fit(batch_size: int) -> Callable[[int], None]:
     import tensorflow as tf
 
     from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+    from dfcvae_tf.files import read_arrays
     from dfcvae_tf.models.vae import build_vae
     from dfcvae_tf.perceptual.registry import build_perceptual_model
-    from dfcvae_tf.run_dir import read_arrays
 
     config = _config(batch_size)
     vae = build_vae(config.model, _SHAPE, "float32")

@@ -12,9 +12,9 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from dfcvae_tf import run_dir
 from dfcvae_tf.data.source import unreadable_file
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import disk_errors
 
 Place = Literal["memory", "disk", "none"]
 
@@ -92,7 +92,7 @@ def load(
             # Once mapped, the file needs no name: the space is freed with the tensor.
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 path = Path(folder) / "images"
-                with run_dir.disk_errors(path), open(path, "wb") as file:
+                with disk_errors(path), open(path, "wb") as file:
                     rest = _read(dataset, shape, what, lambda _, x: file.write(x.data))
                 images = tf.raw_ops.ImmutableConst(
                     dtype=tf.uint8, shape=shape, memory_region_name=str(path)

@@ -13,7 +13,6 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from dfcvae_tf import run_dir
 from dfcvae_tf.data.celeba_lists import (
     ATTRIBUTES_FILE,
     IMAGES_DIR,
@@ -24,6 +23,7 @@ from dfcvae_tf.data.celeba_lists import (
     read_partition,
 )
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import disk_errors
 
 NUM_IMAGES = 202_599
 # Of all images unpacked; the official ones have 1.4 GB.
@@ -174,7 +174,7 @@ def _write(
     output: Path,
 ) -> None:
     """Writes images and lists to a folder beside `output`, which then gets that name."""
-    with run_dir.disk_errors(output):
+    with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
         try:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dfcvae_tf import run_dir
 from dfcvae_tf.data.source import SPLITS, Source
+from dfcvae_tf.files import read_arrays
 
 SAMPLE_PATH = run_dir.ASSETS_DIR / "mnist_sample.npz"
 
@@ -17,7 +18,7 @@ def open_mnist_sample() -> Source:
     Raises:
       UserError: the file is missing or damaged.
     """
-    arrays = run_dir.read_arrays(SAMPLE_PATH)
+    arrays = read_arrays(SAMPLE_PATH)
 
     def dataset(split: str) -> tf.data.Dataset:
         # On the CPU also where there is a GPU: the input pipeline runs there.

@@ -24,8 +24,8 @@ from dfcvae_tf.evaluation import (
 from dfcvae_tf.evaluation.attribute_data import encode_split, open_with_attributes
 from dfcvae_tf.evaluation.attribute_relations import correlate
 from dfcvae_tf.evaluation.projector import write_projector
+from dfcvae_tf.files import atomic_file, check_writable, write_json
 from dfcvae_tf.provenance import describe_process
-from dfcvae_tf.run_dir import atomic_file, check_writable, write_json
 
 NUM_MAPPED = 1000
 _MAPS = 6

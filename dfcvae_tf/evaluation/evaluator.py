@@ -25,8 +25,8 @@ from dfcvae_tf.evaluation.judge import Judge, Judgement, build_judge
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.evaluation.robustness import measure_robustness
 from dfcvae_tf.evaluation.section import ORIGINALS, Section, plain
+from dfcvae_tf.files import read_json
 from dfcvae_tf.provenance import describe_process
-from dfcvae_tf.run_dir import read_json
 
 FORMAT_VERSION = 1
 MIN_IMAGES = 4

@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from dfcvae_tf import losses
 from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.files import read_json
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import sample_z
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
-from dfcvae_tf.run_dir import read_json
 
 # Streams of random numbers, apart from each other for one seed.
 _POSTERIOR, _IMPORTANCE, _PRIOR = range(3)

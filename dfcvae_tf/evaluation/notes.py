@@ -7,7 +7,7 @@ import numpy as np
 from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.evaluation.dataset import MNIST, TestData
 from dfcvae_tf.evaluation.judge import Judge
-from dfcvae_tf.run_dir import read_json
+from dfcvae_tf.files import read_json
 
 _SMALL_GROUP = 30
 

@@ -11,8 +11,8 @@ import numpy as np
 from google.protobuf import text_format
 from tensorboard.plugins import projector
 
+from dfcvae_tf.files import atomic_file
 from dfcvae_tf.images import to_uint8
-from dfcvae_tf.run_dir import atomic_file
 
 CONFIG_NAME = "projector_config.pbtxt"  # the name TensorBoard looks for
 _MAX_SPRITE_PIXELS = 8192  # a side; TensorBoard refuses larger ones

@@ -10,7 +10,7 @@ import jinja2
 from dfcvae_tf.evaluation.evaluator import Evaluation
 from dfcvae_tf.evaluation.paired import format_p
 from dfcvae_tf.evaluation.projector import write_projector
-from dfcvae_tf.run_dir import atomic_file, write_json
+from dfcvae_tf.files import atomic_file, write_json
 
 # measure -> its name with unit, format, and which way is better (+1 more, -1 less, 0 none)
 MEASURES: dict[str, tuple[str, str, int]] = {

@@ -28,15 +28,10 @@ from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
 from dfcvae_tf.exporting.settings import ExportSettings
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.exporting.web import write_web_page
+from dfcvae_tf.files import atomic_file, write_json
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.perceptual.classifiers import load_classifier
-from dfcvae_tf.run_dir import (
-    PRETRAINED_PREFIX,
-    RunDir,
-    atomic_file,
-    resolve,
-    write_json,
-)
+from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, resolve
 
 Progress = Callable[[str], None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import check_writable, disk_errors, read_json
+from dfcvae_tf.files import check_writable, disk_errors, read_json
 
 MANIFEST = "manifest.json"
 

@@ -21,8 +21,8 @@ from dfcvae_tf.exporting.runtime import interpreter_class
 from dfcvae_tf.exporting.samples import Samples
 from dfcvae_tf.exporting.saved_model import SIGNATURES
 from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.files import read_json
 from dfcvae_tf.provenance import describe_process
-from dfcvae_tf.run_dir import read_json
 
 FORMAT_VERSION = 1
 SAVED_MODEL = "saved_model"

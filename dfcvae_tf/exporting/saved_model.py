@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import disk_errors
 from dfcvae_tf.models.vae import VAE
-from dfcvae_tf.run_dir import disk_errors
 
 Outputs = dict[str, tf.Tensor]
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import atomic_file
+from dfcvae_tf.files import atomic_file
 
 PAGE_FILES = (
     "index.html",

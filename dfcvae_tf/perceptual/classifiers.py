@@ -10,7 +10,8 @@ softmax belongs into the loss, where it is numerically stable.
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError, unknown_name
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 from dfcvae_tf.weights import set_arrays
 
 CLASSIFIERS_DIR = ASSETS_DIR / "classifiers"

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import atomic_file, write_arrays
 from dfcvae_tf.images import to_float
 from dfcvae_tf.perceptual.classifiers import build_classifier
-from dfcvae_tf.run_dir import atomic_file, write_arrays
 from dfcvae_tf.weights import get_arrays
 
 # Largest random shift in pixels and rotation in degrees of a training image.

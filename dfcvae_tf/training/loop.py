@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf import config as config_lib
-from dfcvae_tf import run_dir as run_dir_lib
 from dfcvae_tf.checkpoints import (
     Checkpoints,
     read_config,
@@ -22,6 +21,7 @@ from dfcvae_tf.data import pipeline
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
+from dfcvae_tf.files import disk_errors, read_json, write_json
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.objective import Objective, measure_layer_energies
@@ -255,12 +255,12 @@ class Trainer:
             return
         if step < self.total_steps:
             # Weights mean a finished run, and those there are were made by fewer steps.
-            with run_dir_lib.disk_errors(self.run.weights):
+            with disk_errors(self.run.weights):
                 self.run.weights.unlink(missing_ok=True)
         self.checkpoints.remove_after(step)
         # Energies first: with the settings they were measured for beside them, they count.
         if self.layer_energies:
-            run_dir_lib.write_json(self.run.layer_energies, self.layer_energies)
+            write_json(self.run.layer_energies, self.layer_energies)
         write_config(self.run, self.config, self.source.description)
 
     def _save(self, step: int) -> None:
@@ -336,7 +336,7 @@ class Trainer:
         if self.run.layer_energies.is_file() and not config_lib.differing_settings(
             read_config(self.run), self.config
         ):
-            return run_dir_lib.read_json(self.run.layer_energies)
+            return read_json(self.run.layer_energies)
         batches = self._first_images("train", _ENERGY_IMAGES)
         energies = measure_layer_energies(features, batches)
         return dict(zip(features.layers, energies, strict=True))

@@ -11,7 +11,8 @@ from tqdm import tqdm
 from dfcvae_tf import config as config_lib
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.config import Config
-from dfcvae_tf.run_dir import RunDir, atomic_file, disk_errors
+from dfcvae_tf.files import atomic_file, disk_errors
+from dfcvae_tf.run_dir import RunDir
 
 
 class RunLog:

@@ -10,7 +10,7 @@ from dfcvae_tf.config import DataConfig, preset_config
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import read_arrays
+from dfcvae_tf.files import read_arrays
 
 CONFIG = dataclasses.replace(preset_config("mnist-vae"), image_shape=(28, 28, 1))
 

@@ -13,7 +13,7 @@ from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.run_dir import read_arrays
+from dfcvae_tf.files import read_arrays
 
 
 def config_of(image_shape=(28, 28, 1), **data) -> Config:

@@ -9,7 +9,8 @@ from dfcvae_tf.evaluation.judge import DIGITS
 from dfcvae_tf.evaluation.paired import compare_paired
 from dfcvae_tf.evaluation.selection import class_groups
 from dfcvae_tf.evaluation.sharpness import blur, laplacian_variance
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 
 
 @pytest.fixture(scope="module")

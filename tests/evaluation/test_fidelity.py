@@ -10,7 +10,8 @@ from dfcvae_tf.evaluation.fidelity import (
 )
 from dfcvae_tf.evaluation.inference import RunOutputs
 from dfcvae_tf.evaluation.judge import Judgement
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 
 N = 60
 

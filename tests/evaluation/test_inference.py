@@ -7,8 +7,9 @@ import tensorflow as tf
 from dfcvae_tf.checkpoints import InferenceModel, load_for_inference
 from dfcvae_tf.config import Config, ModelConfig
 from dfcvae_tf.evaluation import inference
+from dfcvae_tf.files import read_arrays
 from dfcvae_tf.models.vae import VAE
-from dfcvae_tf.run_dir import ASSETS_DIR, RunDir, read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR, RunDir
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 from dfcvae_tf.config import preset_config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation.judge import DIGITS, build_judge
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 
 RUNS = [
     dataclasses.replace(preset_config(name), image_shape=(28, 28, 1))

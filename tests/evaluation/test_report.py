@@ -11,7 +11,8 @@ from dfcvae_tf import images as images_lib
 from dfcvae_tf.evaluation import evaluator, report
 from dfcvae_tf.evaluation.dataset import TestData
 from dfcvae_tf.evaluation.judge import DIGITS
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 
 RUNS = {"plain <b>": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.evaluation import robustness
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 
 
 @pytest.fixture(scope="module")

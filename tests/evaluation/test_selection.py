@@ -6,7 +6,8 @@ import pytest
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import selection
 from dfcvae_tf.evaluation.judge import DIGITS
-from dfcvae_tf.run_dir import ASSETS_DIR, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import ASSETS_DIR
 
 LABELS = np.array([2, 0, 1, 0, 2, 2])
 NAMES = ("cat", "dog", "eel")

@@ -6,11 +6,12 @@ import pytest
 
 from dfcvae_tf import image_metrics, run_dir
 from dfcvae_tf.evaluation import sharpness
+from dfcvae_tf.files import read_arrays
 
 
 @pytest.fixture(name="digits", scope="module")
 def _digits():
-    sample = run_dir.read_arrays(run_dir.ASSETS_DIR / "mnist_sample.npz")
+    sample = read_arrays(run_dir.ASSETS_DIR / "mnist_sample.npz")
     return sample["test_images"][:500].astype(np.float32) / 255
 
 

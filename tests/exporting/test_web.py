@@ -16,8 +16,8 @@ import tensorflow as tf
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting import web
+from dfcvae_tf.files import write_json
 from dfcvae_tf.images import read_image
-from dfcvae_tf.run_dir import write_json
 from tools.serve_web import open_server
 
 PAGE_DIR = Path(__file__).parents[2] / "export" / "web"

@@ -6,9 +6,9 @@ import pytest
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import read_arrays
 from dfcvae_tf.perceptual import classifiers
 from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
-from dfcvae_tf.run_dir import read_arrays
 from dfcvae_tf.training.classifier import compute_accuracy, read_split
 
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import read_arrays
 from dfcvae_tf.perceptual.classifiers import build_classifier
 from dfcvae_tf.perceptual.keras_file import load_keras_file
-from dfcvae_tf.run_dir import read_arrays
 from dfcvae_tf.training import classifier
 from dfcvae_tf.training.classifier import Settings, train_classifier
 from dfcvae_tf.weights import get_arrays, set_arrays

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfcvae_tf.run_dir import RunDir, read_arrays
+from dfcvae_tf.files import read_arrays
+from dfcvae_tf.run_dir import RunDir
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = [

@@ -1,0 +1,66 @@
+"""Files are written whole or not at all, and locks are held by one process."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from dfcvae_tf import files
+from dfcvae_tf.errors import UserError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError), files.atomic_file(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+    with files.atomic_file(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_full_disk_is_one_line_and_nothing_half_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="no space left on the disk of .*file"):
+        files.write_json(tmp_path / "file", {"a": 1})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="cannot write .*taken"):
+        files.write_json(tmp_path / "taken" / "config.json", {})
+
+
+def test_arrays_round_trip_and_are_byte_for_byte_repeatable(tmp_path):
+    arrays = {"a/b": np.arange(6.0).reshape(2, 3), "c": np.array(3, np.int64)}
+    for name in ("one.npz", "two.npz"):
+        files.write_arrays(tmp_path / name, arrays)
+    read = files.read_arrays(tmp_path / "one.npz")
+    assert read.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(read[name], array)
+        assert read[name].dtype == array.dtype
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_corrupt_truncated_and_pickled_arrays_are_refused(tmp_path):
+    good = tmp_path / "good.npz"
+    files.write_arrays(good, {"a": np.random.default_rng(0).random(1000)})
+    data = good.read_bytes()
+    (tmp_path / "truncated.npz").write_bytes(data[: len(data) // 2])
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 0xFF
+    (tmp_path / "flipped.npz").write_bytes(flipped)
+    (tmp_path / "text.npz").write_text("text")
+    np.savez(tmp_path / "pickled.npz", a=np.array([{}], dtype=object))
+    for name in ("truncated", "flipped", "text", "pickled"):
+        with pytest.raises(UserError, match=f"{name}.npz is not a readable"):
+            files.read_arrays(tmp_path / f"{name}.npz")
