@@ -23,6 +23,7 @@ from dfcvae_tf.config import Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import (
     disk_errors,
+    plain_path,
     read_arrays,
     read_json,
     write_arrays,
@@ -101,9 +102,10 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                status = self._checkpoint.read(str(self.directory / f"ckpt-{step}"))
-                status.assert_existing_objects_matched()
-                status.assert_consumed()
+                with plain_path(self.directory) as directory:
+                    status = self._checkpoint.read(str(directory / f"ckpt-{step}"))
+                    status.assert_existing_objects_matched()
+                    status.assert_consumed()
                 return step
             # TensorFlow raises a dozen kinds of errors for damaged files.
             except Exception as error:  # noqa: BLE001
@@ -149,21 +151,92 @@ def saved_steps(directory: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def write_config(run: RunDir, config: Config, dataset: str) -> None:
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a run is made from besides its settings; kept in its config.json.
+
+    Attributes:
+      dataset: one line that says what the data is.
+      num_images: split -> number of images.
+      data_digest: of the images, see `Source.digest`.
+      model_digests: setting that names a file -> the file's SHA-256.
+    """
+
+    dataset: str
+    num_images: Mapping[str, int]
+    data_digest: str
+    model_digests: Mapping[str, str]
+
+
+def write_config(
+    run: RunDir,
+    config: Config,
+    inputs: Inputs,
+    changes: Sequence[str] = (),
+    step: int = 0,
+) -> None:
     """Writes config.json: every setting, and where the run comes from.
 
     Args:
       run: the run.
       config: the resolved settings.
-      dataset: one line that says what the data is.
+      inputs: what else the run is made from.
+      changes: how settings and inputs differ from those there were, in words; they are
+        added to those of earlier changes.
+      step: from which on they differ.
     """
+    changed = read_provenance(run).get("changes", []) if run.config.exists() else []
+    if changes:
+        changed = [*changed, {"step": step, "changes": list(changes)}]
     write_json(
         run.config,
         {
             "settings": config_lib.to_dict(config),
-            "provenance": {"dataset": dataset, **describe_process(_PACKAGES)},
+            "provenance": {
+                **dataclasses.asdict(inputs),
+                **({"changes": changed} if changed else {}),
+                **describe_process(_PACKAGES),
+            },
         },
     )
+
+
+def differences(run: RunDir, config: Config, inputs: Inputs) -> list[str]:
+    """Returns in words how settings and inputs differ from those a run was made with.
+
+    Of what an earlier version did not keep, nothing is said.
+
+    Raises:
+      UserError: config.json is missing or not one of this program's.
+    """
+    different = config_lib.differing_settings(read_config(run), config)
+    found = [f"{name} {old} -> {new}" for name, (old, new) in different.items()]
+    was = read_provenance(run)
+    if was.get("data_digest", inputs.data_digest) != inputs.data_digest:
+        counts = [
+            " + ".join(f"{count} {split}" for split, count in numbers.items())
+            for numbers in (was["num_images"], inputs.num_images)
+        ]
+        if counts[0] == counts[1]:
+            found.append("other images: their names or sizes are not the same")
+        else:
+            found.append(f"images {counts[0]} -> {counts[1]}")
+    for setting, digest in inputs.model_digests.items():
+        if was.get("model_digests", {}).get(setting, digest) != digest:
+            path = getattr(config.objective, setting)
+            found.append(f"{setting}: the content of {path} has changed")
+    return found
+
+
+def read_provenance(run: RunDir) -> dict[str, Any]:
+    """Reads where a run comes from: `Inputs`, changes, versions; {} where nothing is told.
+
+    Raises:
+      UserError: config.json is missing or no JSON.
+    """
+    content = read_json(run.config)
+    found = content.get("provenance") if isinstance(content, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def read_config(run: RunDir) -> Config:
@@ -253,10 +326,11 @@ def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) ->
         raise UserError(f"{run} has no checkpoint of step {step}; it {has}")
     averaged = "ema" if config.optimizer.ema_decay > 0 else "network"
     try:
-        checkpoint = tf.train.load_checkpoint(str(run.checkpoints / f"ckpt-{step}"))
-        for index, variable in enumerate(vae.variables):
-            name = f"{averaged}/{index}/.ATTRIBUTES/VARIABLE_VALUE"
-            variable.assign(checkpoint.get_tensor(name))
+        with plain_path(run.checkpoints) as directory:
+            checkpoint = tf.train.load_checkpoint(str(directory / f"ckpt-{step}"))
+            for index, variable in enumerate(vae.variables):
+                name = f"{averaged}/{index}/.ATTRIBUTES/VARIABLE_VALUE"
+                variable.assign(checkpoint.get_tensor(name))
     # TensorFlow raises a dozen kinds of errors for damaged files.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

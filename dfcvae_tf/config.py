@@ -539,6 +539,22 @@ def to_dict(config: Config) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def to_public_dict(config: Config) -> dict[str, Any]:
+    """Returns what `to_dict` does without paths: a file or folder is only said to be one."""
+    values = to_dict(config)
+    for name in ("data_dir", "offline", "cache"):
+        del values["data"][name]
+    kind, separator, _ = config.data.dataset.partition(":")
+    if separator and kind != "tfds":
+        values["data"]["dataset"] = kind
+    kind = (config.objective.perceptual_model or "").partition(":")[0]
+    if kind in ("file", "graphdef"):
+        values["objective"]["perceptual_model"] = kind
+    if config.objective.perceptual_weights not in ("imagenet", "random"):
+        values["objective"]["perceptual_weights"] = "file"
+    return values
+
+
 def from_dict(values: dict[str, Any]) -> Config:
     """Returns the settings that `to_dict` wrote, also one of an earlier version.
 

@@ -26,7 +26,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "runs",
         None,
         "NAME=DIR,NAME=DIR: finished runs and what to call them; DIR may be "
-        "pretrained:mnist_vae or pretrained:mnist_dfc_vae",
+        "pretrained:mnist_vae or pretrained:mnist_dfc_vae; one with a comma in it stands "
+        'in double quotes: "NAME=DIR"',
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -73,6 +74,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "weights of a keras:NAME judge: imagenet | random | path of an .h5 file",
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        "read_model_files",
+        False,
+        "also read the files that runs name for their perceptual model (graphdef:PATH, "
+        "file:PATH, --perceptual_weights=PATH), to measure its robustness",
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "importance_samples",
         50,
@@ -104,6 +112,7 @@ def main(values: flags.FlagValues) -> None:
         judge_layers=tuple(given["judge_layers"]),
         judge_weights=given["judge_weights"],
         importance_samples=given["importance_samples"],
+        read_model_files=given["read_model_files"],
         temperature=given["temperature"],
         seed=given["seed"],
     )

@@ -1,19 +1,25 @@
-"""Reading and writing files: a write leaves either the old file or the new one."""
+"""Files: a write leaves either the old one or the new one; a folder has one writer."""
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import io
 import json
 import os
+import socket
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
+from absl import logging
 
 from dfcvae_tf.errors import UserError
+
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -87,7 +93,7 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(Path(path).read_text())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 
 
@@ -124,3 +130,95 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path} is not a readable .npz file ({type(error).__name__})"
         ) from error
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike) -> Iterator[None]:
+    """Keeps a folder for this process, which it makes if need be.
+
+    The system frees the lock when the process ends, however it ends. The lock is a file
+    in the folder; afterwards it is gone, and so are folders made for it that are empty.
+
+    Raises:
+      UserError: another process has it, or the disk is full or not writable.
+    """
+    folder = Path(folder)
+    path = folder / LOCK
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, not a folder")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _open_locked(path)
+    try:
+        with disk_errors(path):
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {socket.gethostname()}")
+            file.flush()
+        yield
+    finally:
+        # Before the lock is let go: another process may have it next.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        file.close()
+        with contextlib.suppress(OSError):  # the first that is not empty
+            for empty in made:
+                empty.rmdir()
+
+
+def _open_locked(path: Path) -> TextIO:
+    while True:
+        file = open(path, "a+")  # noqa: SIM115 -- it stays open as long as the lock
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read(200).strip() or "unknown"
+            file.close()
+            raise UserError(
+                f"{path.parent} is in use by process {owner}; wait until it ends, or stop "
+                "it"
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                file.close()
+                raise
+            logging.warning(
+                "the disk of %s has no locks; see to it that one process writes there",
+                path.parent,
+            )
+            return file
+        # The process before may have removed the file since it was opened here.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        file.close()
+
+
+@contextlib.contextmanager
+def plain_path(folder: str | os.PathLike) -> Iterator[Path]:
+    """Gives another path to a folder, as long as the block lasts.
+
+    TensorFlow's readers take the characters * ? [ and \\ in a path for a pattern; in
+    this path there are none.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        link = Path(temporary) / "folder"
+        link.symlink_to(Path(folder).absolute(), target_is_directory=True)
+        yield link
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file's content, 64 hexadecimal digits.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()

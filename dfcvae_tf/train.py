@@ -6,6 +6,7 @@ Run it again with the same --run_dir and training goes on from the last checkpoi
 """
 
 import dataclasses
+import shlex
 import typing
 from typing import Any, Literal
 
@@ -69,7 +70,8 @@ def main(values: flags.FlagValues) -> None:
     if metrics:
         print(metrics_table(metrics))
         print(
-            f"\nrun directory: {run_dir}\nlook at it:    tensorboard --logdir={run_dir}"
+            f"\nrun directory: {run_dir}\n"
+            f"look at it:    tensorboard --logdir={shlex.quote(run_dir)}"
         )
 
 

@@ -1,5 +1,6 @@
 """Checkpoints that survive crashes, and loading trained runs."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -10,12 +11,16 @@ from dfcvae_tf import checkpoints as checkpoints_lib
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
 from dfcvae_tf.config import apply_settings, preset_config
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.files import read_json
+from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
 from dfcvae_tf.training.steps import TrainState
 from dfcvae_tf.weights import get_arrays
+
+MADE_UP = checkpoints_lib.Inputs(
+    "made up", {"train": 3, "test": 2}, "digest", {"perceptual_model": "digest"}
+)
 
 
 def save_some(directory, keep=3, steps=(10, 20, 30)):
@@ -105,7 +110,7 @@ def _finished(tmp_path) -> RunDir:
     config = config.__class__(**{**vars(config), "image_shape": (8, 8, 1)})
     run = RunDir(tmp_path / "run")
     vae = build_vae(config.model, (8, 8, 1), "float32")
-    checkpoints_lib.write_config(run, config, "made up")
+    checkpoints_lib.write_config(run, config, MADE_UP)
     checkpoints_lib.save_inference_weights(run, vae)
     return run
 
@@ -131,6 +136,28 @@ def test_provenance_is_recorded(finished):
     assert provenance["dataset"] == "made up"
 
 
+def test_what_a_run_was_made_from_is_compared_with_what_there_is(finished):
+    config = checkpoints_lib.read_config(finished)
+    assert checkpoints_lib.differences(finished, config, MADE_UP) == []
+    found = checkpoints_lib.differences(
+        finished,
+        apply_settings(config, {"kl_weight": 2.0}),
+        dataclasses.replace(
+            MADE_UP, data_digest="other", model_digests={"perceptual_model": "other"}
+        ),
+    )
+    assert found == [
+        "kl_weight 1.05 -> 2.0",
+        "other images: their names or sizes are not the same",
+        "perceptual_model: the content of None has changed",
+    ]
+    # An earlier version kept nothing of it.
+    content = read_json(finished.config)
+    content["provenance"] = {"dataset": "made up"}
+    write_json(finished.config, content)
+    assert checkpoints_lib.differences(finished, config, MADE_UP) == []
+
+
 def test_damaged_runs_are_one_line(finished):
     finished.weights.write_bytes(finished.weights.read_bytes()[:100])
     with pytest.raises(UserError, match="inference.npz is not a readable"):
@@ -150,7 +177,7 @@ def test_damaged_runs_are_one_line(finished):
 def test_a_checkpoint_of_training_can_be_loaded_without_finishing(finished, ema_decay):
     config = checkpoints_lib.read_config(finished)
     config = apply_settings(config, {"ema_decay": ema_decay})
-    checkpoints_lib.write_config(finished, config, "made up")
+    checkpoints_lib.write_config(finished, config, MADE_UP)
     finished.weights.unlink()
     optimizer = build_optimizer(
         config.optimizer, LearningRate(config.optimizer, total_steps=10)

@@ -28,7 +28,11 @@ def make_run(path, image_shape, **settings):
     config = apply_settings(preset_config("mnist-vae"), settings)
     config = dataclasses.replace(config, image_shape=image_shape)
     run = RunDir(path)
-    checkpoints.write_config(run, config, f"a set called {config.data.dataset}")
+    checkpoints.write_config(
+        run,
+        config,
+        checkpoints.Inputs(f"a set called {config.data.dataset}", {}, "", {}),
+    )
     vae = build_vae(config.model, image_shape, "float32")
     checkpoints.save_inference_weights(run, vae)
     return run
@@ -58,15 +62,27 @@ def test_the_pretrained_pair(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_run_of_colour_images_without_a_judge(tmp_path, capsys):
+    """The run of a stranger in a folder with an odd name; what it names is not read."""
+    model = tmp_path / "model.pb"
     run = make_run(
-        tmp_path / "run", (32, 48, 3), dataset="synthetic", color="rgb", network="conv"
+        tmp_path / "a, run=[1]",
+        (32, 48, 3),
+        dataset="synthetic",
+        color="rgb",
+        network="conv",
+        objective="dfc_vae",
+        perceptual_model=f"graphdef:{model}",
+        perceptual_layers=("conv1",),
     )
-    arguments = f"--runs=own={run}", "--num_images=60", "--groups=both=circle,square"
+    model.write_text("no graph")
+    arguments = f'--runs="own={run}"', "--num_images=60", "--groups=both=circle,square"
     code = evaluate(*arguments)
-    error = capsys.readouterr().err
-    assert code == 0, error
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    assert f"names, {model}; --read_model_files reads it" in shown.out
     page = (run.reports / "report.html").read_text()
     assert "No classifier judged these images" in page
+    assert "--read_model_files reads it" in page and "no TensorFlow graph" not in page
     results = json.loads((run.reports / "report.json").read_text())
     assert "both" in results["data"]["groups"] and "judge" not in results
 

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -64,3 +67,64 @@ def test_corrupt_truncated_and_pickled_arrays_are_refused(tmp_path):
     for name in ("truncated", "flipped", "text", "pickled"):
         with pytest.raises(UserError, match=f"{name}.npz is not a readable"):
             files.read_arrays(tmp_path / f"{name}.npz")
+
+
+HOLD = """
+import sys, time
+from dfcvae_tf.files import locked
+with locked(sys.argv[1]):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_kept_for_one_process_until_it_ends_however_it_does(tmp_path):
+    folder = tmp_path / "deep" / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "locked\n"
+        with (
+            pytest.raises(UserError, match=rf"run is in use by process {process.pid} "),
+            files.locked(folder),
+        ):
+            raise AssertionError
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    with files.locked(folder):
+        assert (folder / files.LOCK).read_text().startswith(f"{os.getpid()} on ")
+        with pytest.raises(UserError, match="in use"), files.locked(folder):
+            raise AssertionError
+    # The killed process had made these folders, so they stay.
+    assert os.listdir(folder) == []
+
+
+def test_a_lock_leaves_no_trace(tmp_path):
+    (tmp_path / "used").mkdir()
+    with files.locked(tmp_path / "used"), files.locked(tmp_path / "a" / "b"):
+        (tmp_path / "used" / "file").write_text("")
+    assert os.listdir(tmp_path) == ["used"]
+    assert os.listdir(tmp_path / "used") == ["file"]
+    with (
+        pytest.raises(UserError, match="is a file, not a folder"),
+        files.locked(tmp_path / "used" / "file"),
+    ):
+        raise AssertionError
+
+
+def test_a_plain_path_leads_to_the_folder_and_is_no_pattern(tmp_path):
+    folder = tmp_path / "a[b]*?\\c"
+    folder.mkdir()
+    with files.plain_path(folder) as path:
+        (path / "file").write_text("there")
+        assert not set("*?[\\") & set(str(path))
+    assert (folder / "file").read_text() == "there"
+    assert not path.exists()
+
+
+def test_json_nested_too_deep_is_one_line(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 10**6)
+    with pytest.raises(UserError, match="not valid JSON"):
+        files.read_json(tmp_path / "deep.json")

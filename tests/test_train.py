@@ -17,9 +17,10 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf import train
-from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
 from dfcvae_tf.command_line import run_program
-from dfcvae_tf.files import read_arrays, read_json
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.files import LOCK, locked, plain_path, read_arrays, read_json
 from dfcvae_tf.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +35,8 @@ SMALL = [
     "--checkpoint_every=20",
 ]
 COMMAND = [sys.executable, "-m", "dfcvae_tf.train"]
+# TensorFlow takes some of these characters for a pattern.
+ODD_NAME = "run [1], 50%=ü*?\\"
 
 
 def train_here(*arguments) -> object:
@@ -46,17 +49,17 @@ def train_here(*arguments) -> object:
 
 
 def metrics_of(run_dir) -> list[dict]:
-    return [json.loads(line) for line in RunDir(run_dir).metrics.open()]
+    return [json.loads(line) for line in RunDir(str(run_dir)).metrics.open()]
 
 
 def weights_of(run_dir) -> np.ndarray:
-    arrays = read_arrays(RunDir(run_dir).weights)
+    arrays = read_arrays(RunDir(str(run_dir)).weights)
     return np.concatenate([arrays[name].ravel() for name in sorted(arrays)])
 
 
 @pytest.mark.parametrize("objective", ["vae", "dfc_vae"])
 def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
-    run_dir = tmp_path / "run"
+    run_dir = tmp_path / ODD_NAME
     arguments = [
         *SMALL,
         f"--objective={objective}",
@@ -88,8 +91,9 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
         # The layers of the preset, or the perceptual model's own default.
         assert settings["objective"]["perceptual_layers"][:2] == ["conv1", "conv2"]
         # The perceptual model is in no file of the run.
-        checkpoint = str(RunDir(run_dir).checkpoints / "ckpt-60")
-        saved = tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+        with plain_path(RunDir(run_dir).checkpoints) as folder:
+            reader = tf.train.load_checkpoint(str(folder / "ckpt-60"))
+        saved = reader.get_variable_to_shape_map()
         shapes = {tuple(shape) for shape in saved.values()}
         assert (3, 3, 1, 32) not in shapes
         assert {
@@ -182,14 +186,15 @@ def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, number):
 
 
 def test_a_corrupt_newest_checkpoint_costs_only_its_steps(tmp_path, caplog):
-    arguments = [*SMALL, "--objective=vae", f"--run_dir={tmp_path / 'run'}"]
+    run = RunDir(tmp_path / ODD_NAME)
+    arguments = [*SMALL, "--objective=vae", f"--run_dir={run}"]
     assert train_here(*arguments, "--steps=40") == 0
-    before = weights_of(tmp_path / "run")
-    (tmp_path / "run" / "checkpoints" / "ckpt-40.index").write_bytes(b"damaged")
+    before = weights_of(run)
+    (run.checkpoints / "ckpt-40.index").write_bytes(b"damaged")
     caplog.set_level("WARNING")
     assert train_here(*arguments, "--steps=40") == 0
     assert "step 40 cannot be used" in caplog.text
-    np.testing.assert_allclose(weights_of(tmp_path / "run"), before, atol=1e-6)
+    np.testing.assert_allclose(weights_of(run), before, atol=1e-6)
 
 
 def test_a_non_finite_loss_names_the_part_and_keeps_the_checkpoint(tmp_path, capsys):
@@ -225,20 +230,51 @@ def test_a_stalled_float16_loss_scale_stops_the_run(tmp_path, capsys):
     assert "loss scale fell" in message and "mixed_bfloat16 or float32" in message
 
 
-def test_other_settings_need_override(tmp_path, capsys):
-    arguments = [*SMALL, "--objective=vae", f"--run_dir={tmp_path / 'run'}"]
+def test_other_settings_need_override(tmp_path, capsys, monkeypatch):
+    run = RunDir(tmp_path / "run")
+    arguments = [*SMALL, "--objective=vae", f"--run_dir={run}"]
     assert train_here(*arguments, "--steps=20", "--kl_weight=1") == 0
-    before = weights_of(tmp_path / "run")
+    before = weights_of(run)
+    settings = run.config.read_text()
     assert train_here(*arguments, "--steps=30", "--kl_weight=2") == 2
     shown = capsys.readouterr().err
     assert "kl_weight 1.0 -> 2.0" in shown and "steps 20 -> 30" in shown
     assert "--override" in shown
-    np.testing.assert_array_equal(weights_of(tmp_path / "run"), before)
-    assert train_here(*arguments, "--steps=30", "--kl_weight=2", "--override") == 0
-    assert metrics_of(tmp_path / "run")[-1]["step"] == 30
+    np.testing.assert_array_equal(weights_of(run), before)
+
+    # The finished run stays one until there is more on disk.
+    def full(*_):
+        raise UserError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "save", full)
+        longer = [*arguments, "--steps=30", "--kl_weight=2", "--override"]
+        assert train_here(*longer) == 2
+    np.testing.assert_array_equal(weights_of(run), before)
+    assert run.config.read_text() == settings
+
+    assert train_here(*longer) == 0
+    assert metrics_of(run)[-1]["step"] == 30
+    assert read_json(run.config)["provenance"]["changes"] == [
+        {"step": 20, "changes": ["kl_weight 1.0 -> 2.0", "steps 20 -> 30"]}
+    ]
     # Settings that do not change what is computed need nothing.
     longer = [*arguments, "--steps=30", "--kl_weight=2", "--log_every=3"]
     assert train_here(*longer) == 0
+    # With its checkpoints a finished run loses nothing but that it can go on.
+    weights = weights_of(run)
+    shutil.rmtree(run.checkpoints)
+    assert train_here(*longer) == 2
+    assert "its checkpoints are gone" in capsys.readouterr().err
+    np.testing.assert_array_equal(weights_of(run), weights)
+
+
+def test_a_run_has_one_training_at_a_time(tmp_path, capsys):
+    run = RunDir(tmp_path / "run")
+    with locked(run.path):
+        assert train_here(*SMALL, "--steps=5", f"--run_dir={run}") == 2
+        assert "is in use by process" in capsys.readouterr().err
+        assert os.listdir(run.path) == [LOCK]
 
 
 def test_override_cannot_put_other_settings_beside_a_network(tmp_path, capsys):
@@ -279,12 +315,13 @@ def make_folder(path: Path, count: int, size=(20, 30)) -> Path:
     return path
 
 
-def test_rgb_images_from_a_folder(tmp_path):
+def test_rgb_images_from_a_folder(tmp_path, capsys):
     folder = make_folder(tmp_path / "images", 60)
     run_dir = tmp_path / "run"
     arguments = [
         f"--dataset=folder:{folder}",
         "--image_size=16x24",
+        "--steps=4",
         "--objective=dfc_vae",
         "--perceptual_model=keras:VGG19",
         "--perceptual_weights=random",
@@ -292,12 +329,25 @@ def test_rgb_images_from_a_folder(tmp_path):
         "--network=conv",
         "--width=2",
         "--batch_size=8",
-        "--steps=4",
         f"--run_dir={run_dir}",
     ]
     assert train_here(*arguments) == 0
     images = load_for_inference(str(run_dir)).decoder(np.zeros([1, 5], np.float32))
     assert images.shape == (1, 16, 24, 3)
+
+    # Other images are not gone on with unasked.
+    settings = RunDir(run_dir).config.read_text()
+    for path in sorted(folder.iterdir())[:20]:
+        path.unlink()
+    capsys.readouterr()
+    assert train_here(*arguments) == 2
+    found = re.search(
+        r"images (\d+) train \+ (\d+) test -> (\d+) train \+ (\d+) test",
+        capsys.readouterr().err,
+    )
+    counts = [int(number) for number in found.groups()]
+    assert counts[0] + counts[1] == 60 and counts[2] + counts[3] == 40
+    assert RunDir(run_dir).config.read_text() == settings
 
 
 BAD_INPUT = [

@@ -17,7 +17,7 @@ from dfcvae_tf.data.celeba_lists import (
     read_partition,
 )
 from dfcvae_tf.data.folder import EXTENSIONS, is_test_file
-from dfcvae_tf.data.source import SPLITS, Source, unreadable_file_message
+from dfcvae_tf.data.source import SPLITS, Source, digest_of, unreadable_file_message
 from dfcvae_tf.errors import UserError
 
 
@@ -45,7 +45,7 @@ def open_celeba(name: str, path: str) -> Source:
     root = Path(path).expanduser()
     _check_folder(root)
     attributes = read_attributes(root / ATTRIBUTES_FILE)
-    _check_images(root, attributes.files)
+    sizes = _sizes_of_images(root, attributes.files)
     split_of, split_text = _splits(root, attributes.files)
     rows = {split: np.flatnonzero([of == split for of in split_of]) for split in SPLITS}
     files = {split: tuple(attributes.files[i] for i in rows[split]) for split in SPLITS}
@@ -79,6 +79,9 @@ def open_celeba(name: str, path: str) -> Source:
         image_shape=shape,
         class_names=(),
         dataset=dataset,
+        digest=digest_of(
+            f"{split}/{file} {sizes[file]}" for split in SPLITS for file in files[split]
+        ),
         attribute_names=attributes.names,
         file_names=files,
     )
@@ -100,10 +103,11 @@ def _check_folder(root: Path) -> None:
         )
 
 
-def _check_images(root: Path, files: tuple[str, ...]) -> None:
-    """Raises UserError unless the images there are exactly those listed."""
+def _sizes_of_images(root: Path, files: tuple[str, ...]) -> dict[str, int]:
+    """Returns file -> bytes; UserError unless the images are exactly those listed."""
     try:
-        present = set(os.listdir(root / IMAGES_DIR))
+        with os.scandir(root / IMAGES_DIR) as entries:
+            present = {entry.name: entry.stat().st_size for entry in entries}
     except OSError as error:
         raise UserError(f"cannot read {root / IMAGES_DIR}: {error.strerror}") from error
     missing = [file for file in files if file not in present]
@@ -114,7 +118,7 @@ def _check_images(root: Path, files: tuple[str, ...]) -> None:
         )
     unlisted = sorted(
         file
-        for file in present.difference(files)
+        for file in present.keys() - set(files)
         if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
     )
     if unlisted:
@@ -122,6 +126,7 @@ def _check_images(root: Path, files: tuple[str, ...]) -> None:
             f"{root / ATTRIBUTES_FILE} has no row for {len(unlisted)} of the "
             f"{len(present)} images in {IMAGES_DIR}: {first_and_count(unlisted)}"
         )
+    return present
 
 
 def _splits(root: Path, files: tuple[str, ...]) -> tuple[list[str], str]:

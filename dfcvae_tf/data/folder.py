@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
-from dfcvae_tf.data.source import SPLITS, Source
+from dfcvae_tf.data.source import SPLITS, Source, digest_of
 from dfcvae_tf.errors import UserError
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
@@ -77,6 +77,11 @@ def open_folder(name: str, path: str) -> Source:
         image_shape=(height, width, channels),
         class_names=(),
         dataset=dataset,
+        digest=digest_of(
+            f"{split}/{file} {os.path.getsize(root / file)}"
+            for split in SPLITS
+            for file in files[split]
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dfcvae_tf import run_dir
 from dfcvae_tf.data.source import SPLITS, Source
-from dfcvae_tf.files import read_arrays
+from dfcvae_tf.files import read_arrays, sha256
 
 SAMPLE_PATH = run_dir.ASSETS_DIR / "mnist_sample.npz"
 
@@ -37,4 +37,5 @@ def open_mnist_sample() -> Source:
         image_shape=(28, 28, 1),
         class_names=tuple(str(digit) for digit in range(10)),
         dataset=dataset,
+        digest=sha256(SAMPLE_PATH),
     )

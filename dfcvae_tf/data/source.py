@@ -1,7 +1,8 @@
 """What a source of images is."""
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import tensorflow as tf
@@ -26,6 +27,8 @@ class Source:
       dataset: split -> finite tf.data.Dataset of {"image": uint8 [H, W, C], with labels
         "label": int64 [], with attributes "attributes": int8 [A], 1 where the image has
         the attribute, else 0}; the order is the same at every call.
+      digest: of what the images are, as cheaply as that can be told: of files, their
+        names and sizes; see `digest_of`. Another digest means other images.
       attribute_names: names of the A attributes, in their order; empty without any.
       file_names: split -> names of the image files, in the order of `dataset`; empty
         where images have no files of their own.
@@ -37,6 +40,7 @@ class Source:
     image_shape: tuple[int | None, int | None, int]
     class_names: tuple[str, ...]
     dataset: Callable[[str], tf.data.Dataset]
+    digest: str
     attribute_names: tuple[str, ...] = ()
     file_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -46,6 +50,15 @@ class Source:
         if names is None:
             return [str(number) for number in range(self.num_examples[split])]
         return list(names)
+
+
+def digest_of(facts: Iterable[str]) -> str:
+    """Returns the SHA-256, 64 hexadecimal digits, of some texts in their order."""
+    digest = hashlib.sha256()
+    for fact in facts:
+        # Names of files may hold bytes that are no text.
+        digest.update(fact.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()
 
 
 def unreadable_file_message(path: tf.Tensor, wanted: str) -> tf.Tensor:

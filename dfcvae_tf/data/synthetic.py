@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.source import SPLITS, Source
+from dfcvae_tf.data.source import SPLITS, Source, digest_of
 
 NUM_EXAMPLES = {"train": 2000, "test": 500}
 SHAPES = ("circle", "square", "triangle")
@@ -48,13 +48,15 @@ def open_synthetic(config: DataConfig, seed: int) -> Source:
             deterministic=True,
         )
 
+    description = f"generated {', '.join(SHAPES)} images, seed {seed}"
     return Source(
         name="synthetic",
-        description=f"generated {', '.join(SHAPES)} images, seed {seed}",
+        description=description,
         num_examples=dict(NUM_EXAMPLES),
         image_shape=(height, width, channels),
         class_names=SHAPES,
         dataset=dataset,
+        digest=digest_of([description, f"{height}x{width}x{channels}"]),
     )
 
 

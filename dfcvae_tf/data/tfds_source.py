@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.source import Source
+from dfcvae_tf.data.source import Source, digest_of
 from dfcvae_tf.errors import UserError
 
 NETWORK_TIMEOUT_SECONDS = 10
@@ -104,6 +104,16 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
         image_shape=(height, width, min(channels, 3)),
         class_names=class_names,
         dataset=dataset,
+        digest=digest_of(
+            [
+                builder.info.full_name,
+                *(
+                    f"{split} {builder.info.splits[part].num_examples} "
+                    f"{builder.info.splits[part].num_bytes}"
+                    for split, part in splits.items()
+                ),
+            ]
+        ),
         attribute_names=attribute_names,
     )
 

@@ -26,6 +26,7 @@ from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.evaluation.robustness import measure_robustness
 from dfcvae_tf.evaluation.section import ORIGINALS, Section, plain
 from dfcvae_tf.files import read_json
+from dfcvae_tf.perceptual.registry import model_files
 from dfcvae_tf.provenance import describe_process
 
 FORMAT_VERSION = 1
@@ -47,6 +48,7 @@ class Settings:
       num_paths: interpolations whose labels are followed.
       num_embedded: images in the scatter plots.
       num_moved: images that are shifted and rotated.
+      read_model_files: whether files that runs name for their perceptual model are read.
       seed: of everything drawn.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     num_paths: int = 1000
     num_embedded: int = 1000
     num_moved: int = 1000
+    read_model_files: bool = False
     seed: int = 0
 
 
@@ -192,7 +195,11 @@ def evaluate(
     )
 
     progress("moving images: robustness of the losses")
-    sections["robustness"] = _robustness(models, data, few[: settings.num_moved], seed)
+    sections["robustness"] = _robustness(
+        models, data, few[: settings.num_moved], settings
+    )
+    for note in sections["robustness"].notes:
+        progress(note)
 
     few_names = (
         None if few_labels is None else [data.class_names[i] for i in few_labels]
@@ -281,11 +288,23 @@ def _judge(
 
 
 def _robustness(
-    models: Mapping[str, InferenceModel], data: TestData, chosen: np.ndarray, seed: int
+    models: Mapping[str, InferenceModel],
+    data: TestData,
+    chosen: np.ndarray,
+    settings: Settings,
 ) -> Section:
     section = Section()
+    seed = settings.seed
     losses = {}
     for name, model in models.items():
+        # A run directory may be anybody's: what it names is not opened unasked.
+        named = model_files(model.config.objective)
+        if named and not settings.read_model_files:
+            section.notes.append(
+                f"The perceptual loss of {name} was left out: it needs a file that the "
+                f"run names, {', '.join(named.values())}; --read_model_files reads it."
+            )
+            continue
         try:
             loss = inference.perceptual_loss(model)
         except UserError as error:

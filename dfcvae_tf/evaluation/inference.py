@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from dfcvae_tf import losses
 from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_json
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import sample_z
@@ -158,7 +159,12 @@ def perceptual_loss(
     energies = None
     if config.objective.perceptual_normalization == "energy":
         stored = read_json(model.run.layer_energies)
-        energies = [stored[layer] for layer in features.layers]
+        try:
+            energies = [float(stored[layer]) for layer in features.layers]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{model.run.layer_energies} has no energy of each layer"
+            ) from error
     objective = Objective(config.objective, features, features.layers, energies)
     compute = tf.function(
         lambda a, b: objective.perceptual_terms(a, b)["perceptual_loss"],

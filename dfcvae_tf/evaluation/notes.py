@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dfcvae_tf.checkpoints import InferenceModel
+from dfcvae_tf.checkpoints import InferenceModel, read_provenance
 from dfcvae_tf.evaluation.dataset import MNIST, TestData
 from dfcvae_tf.evaluation.judge import Judge
-from dfcvae_tf.files import read_json
 
 _SMALL_GROUP = 30
 
@@ -20,7 +19,7 @@ def data_notes(models: Mapping[str, InferenceModel], data: TestData) -> list[str
             f"Only the first {len(data.images)} of {data.total} test images were used."
         )
     trained = {
-        name: read_json(model.run.config)["provenance"]["dataset"]
+        name: read_provenance(model.run).get("dataset", "unknown")
         for name, model in models.items()
     }
     for name, model in models.items():

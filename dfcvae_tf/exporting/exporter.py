@@ -230,7 +230,13 @@ class _Export:
             )
         # The converter raises errors of many kinds; the other files stand.
         except Exception as error:  # noqa: BLE001
-            reason = " ".join(str(error).split())[:200]
+            # Without the names of folders here: the manifest is published.
+            reason = (
+                str(error)
+                .replace(str(self.folder), "")
+                .replace(str(self.folder.resolve()), "")
+            )
+            reason = " ".join(reason.split())[:200]
             return File(
                 variant, signature, name, failures=(f"no conversion: {reason}",)
             )

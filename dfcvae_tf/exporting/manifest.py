@@ -1,7 +1,8 @@
 """manifest.json: what an export holds, how it was made, and how good it is.
 
 A folder with a manifest is a finished export, as it is written last. Programs that use the
-files, such as the web page, read everything they need to know about them from it.
+files, such as the web page, read everything they need to know about them from it. It is
+made to be published: it tells what the model is, and nothing of where it was made.
 """
 
 import dataclasses
@@ -13,24 +14,33 @@ from typing import Any
 import numpy as np
 
 from dfcvae_tf import attribute_vectors
-from dfcvae_tf.checkpoints import InferenceModel
-from dfcvae_tf.exporting.folder import file_list
+from dfcvae_tf import config as config_lib
+from dfcvae_tf.checkpoints import InferenceModel, read_provenance
+from dfcvae_tf.exporting.folder import FORMAT_VERSION, file_list
 from dfcvae_tf.exporting.latency import Latency, describe_machine
 from dfcvae_tf.exporting.parity import Parity
 from dfcvae_tf.exporting.runtime import interpreter_class
 from dfcvae_tf.exporting.samples import Samples
 from dfcvae_tf.exporting.saved_model import SIGNATURES
 from dfcvae_tf.exporting.settings import ExportSettings
-from dfcvae_tf.files import read_json
 from dfcvae_tf.provenance import describe_process
 
-FORMAT_VERSION = 1
 SAVED_MODEL = "saved_model"
 # Signature -> what its .tflite files are called; the decoder first.
 NETWORKS = {"decode": "decoder", "encode": "encoder"}
 COLOR_ORDERS = {1: "grey", 3: "RGB"}
 # Sliders reach at least this far in every dimension.
 MIN_LATENT_RANGE = 2.0
+# Of what a run's config.json tells of its origin; command line and changes are private.
+_PUBLIC_PROVENANCE = (
+    "dataset",
+    "num_images",
+    "data_digest",
+    "model_digests",
+    "git_revision",
+    "python",
+    "versions",
+)
 _PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -122,9 +132,13 @@ def build_manifest(
             for signature, parity in saved_model_parity.items()
         },
         "trained": {
-            "run": str(model.run),
             "checkpoint_step": step,
-            **read_json(model.run.config),
+            "settings": config_lib.to_public_dict(config),
+            "provenance": {
+                key: value
+                for key, value in read_provenance(model.run).items()
+                if key in _PUBLIC_PROVENANCE
+            },
         },
         "calibration": {
             "seed": settings.seed,
@@ -146,7 +160,6 @@ def build_manifest(
         },
         "runtime": interpreter_class()[1],
         "machine": describe_machine(),
-        "created_by": process["command"],
     }
 
 

@@ -6,7 +6,7 @@ distributed as such files: https://github.com/davidsandberg/facenet/wiki.
 """
 
 import difflib
-import typing
+import os
 from collections import deque
 from pathlib import Path
 
@@ -14,12 +14,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.perceptual import graph_operators
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
+from dfcvae_tf.perceptual.graph_operators import GraphDef, NodeDef
 from dfcvae_tf.perceptual.preprocessing import whiten
 
-# Generated classes, of which type checkers know nothing.
-GraphDef: typing.TypeAlias = typing.Any
-NodeDef: typing.TypeAlias = typing.Any
 InputShape = tuple[int | None, int | None, int]
 
 # What the VAE of the facenet repository compares, where the graph has them.
@@ -32,16 +31,21 @@ _FACENET_SHAPE: InputShape = (160, 160, 3)
 
 _INPUT = "input"
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+_WITH_DEFAULT = "PlaceholderWithDefault"
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable"})
 _LISTED = 5
+# Protocol buffers hold no more.
+_MAX_BYTES = 2**31
 
 
 def build_graphdef(path: str, layers: tuple[str, ...]) -> FeatureExtractor:
     """Returns the network in a frozen graph as a feature extractor.
 
     Images are resized to the size of the graph's input and whitened one by one. The input
-    is the tensor `input:0`, else the only placeholder for images. Boolean placeholders,
-    such as `phase_train`, are false.
+    is the tensor `input:0`, else the only placeholder for images; what comes before it in
+    the file, such as a decoder of JPEG, is cut off. Boolean placeholders, such as
+    `phase_train`, are false. Nothing of the file runs but the operators listed in
+    `graph_operators.py`.
 
     Args:
       path: a .pb file.
@@ -49,7 +53,8 @@ def build_graphdef(path: str, layers: tuple[str, ...]) -> FeatureExtractor:
 
     Raises:
       UserError: the file is missing or no frozen graph; the input is not one float32
-        image; a tensor is unknown or not float32, or passes no gradient to the images.
+        image; a tensor is unknown or not float32, or passes no gradient to the images; an
+        operator is not on the list, or there are too many.
     """
     graph_def = _read(path)
     nodes = {node.name: node for node in graph_def.node}
@@ -67,26 +72,33 @@ def build_graphdef(path: str, layers: tuple[str, ...]) -> FeatureExtractor:
         if _node_name(layer) not in nodes:
             raise _unknown_tensor(path, layer, graph_def)
 
-    image = _find_input(path, graph_def)
-    shape = _input_shape(path, image, is_facenet)
-    graph_def = _needed_part(path, graph_def, image.name, layers)
     tensors = [layer if ":" in layer else f"{layer}:0" for layer in layers]
+    try:
+        image = _find_input(path, graph_def)
+        shape = _input_shape(path, image, is_facenet)
+        graph_def = _needed_part(path, graph_def, image.name, layers)
 
-    def import_graph(images: tf.Tensor) -> list[tf.Tensor]:
-        return tf.graph_util.import_graph_def(
-            graph_def, {f"{image.name}:0": images}, tensors, name="frozen"
-        )
+        def import_graph(images: tf.Tensor) -> list[tf.Tensor]:
+            return tf.graph_util.import_graph_def(
+                graph_def, {f"{image.name}:0": images}, tensors, name="frozen"
+            )
 
-    with tf.Graph().as_default():
-        images = tf.compat.v1.placeholder(tf.float32, (None, *shape))
-        try:
+        with tf.Graph().as_default():
+            images = tf.compat.v1.placeholder(tf.float32, (None, *shape))
             outputs = import_graph(images)
-        # Operators that this TensorFlow lacks, inputs that do not fit each other, ...
-        except (ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(f"{path} cannot be used as a graph: {reason}") from error
-        for layer, output in zip(layers, outputs, strict=True):
-            _check_differentiable(path, layer, output, images)
+            for layer, output in zip(layers, outputs, strict=True):
+                _check_differentiable(path, layer, output, images)
+    # Operators that this TensorFlow lacks, inputs that are missing or do not fit each
+    # other, attributes that are no dtypes, ...
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        tf.errors.OpError,
+    ) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UserError(f"{path} cannot be used as a graph: {reason}") from error
 
     # Traced anew for images of another shape, so that the features' shape is known.
     network = tf.function(import_graph, reduce_retracing=True)
@@ -99,6 +111,8 @@ def _read(path: str) -> GraphDef:
             f"no such file: {path}; --perceptual_model=graphdef:PATH.pb takes a frozen "
             "TensorFlow graph"
         )
+    if os.path.getsize(path) >= _MAX_BYTES:
+        raise UserError(f"{path} is no TensorFlow graph: it has 2 GiB or more")
     graph_def = tf.compat.v1.GraphDef()
     try:
         graph_def.ParseFromString(Path(path).read_bytes())
@@ -109,6 +123,7 @@ def _read(path: str) -> GraphDef:
             f"{path} is no TensorFlow graph (a GraphDef): it has no operators; a "
             "SavedModel must be frozen first"
         )
+    graph_operators.check_size(path, graph_def)
     return graph_def
 
 
@@ -120,9 +135,11 @@ def _find_input(path: str, graph_def: GraphDef) -> NodeDef:
     found = [
         node
         for node in graph_def.node
-        if node.op in _PLACEHOLDERS
+        if (
+            (node.op in _PLACEHOLDERS and _shape(node).rank in (None, 4))
+            or (node.op == _WITH_DEFAULT and _shape(node).rank == 4)
+        )
         and _dtype(node).is_floating
-        and _shape(node).rank in (None, 4)
     ]
     if len(found) != 1:
         names = ", ".join(f"{node.name}:0" for node in found) or "none"
@@ -159,12 +176,11 @@ def _needed_part(
     The images' node becomes a placeholder, whatever it was; boolean placeholders become
     constants, and branches that depend on them are decided.
     """
-    part = tf.compat.v1.GraphDef()
-    part.CopyFrom(graph_def)
+    part = graph_operators.without_control_inputs(graph_def)
     for node in part.node:
         if node.name == image:
             node.CopyFrom(_node(image, "Placeholder", dtype=tf.float32))
-        elif node.op in _PLACEHOLDERS and _dtype(node) == tf.bool:
+        elif node.op in (*_PLACEHOLDERS, _WITH_DEFAULT) and _dtype(node) == tf.bool:
             node.CopyFrom(_node(node.name, "Const", dtype=tf.bool, value=False))
     names = [_node_name(layer) for layer in layers]
     part = _up_to(names, _decide_branches(_up_to(names, part)))
@@ -175,6 +191,13 @@ def _needed_part(
             "operators are variables, whose values are not in the file; freeze the graph "
             "with its checkpoint first"
         )
+    graph_operators.check_waits(
+        path,
+        [node.name for node in part.node if node.name != image],
+        graph_operators.control_inputs(graph_def.node),
+        {node.name: node.op for node in graph_def.node},
+    )
+    part = graph_operators.only_allowed(path, part)
     open_ends = [
         node.name
         for node in part.node
@@ -211,7 +234,9 @@ def _decide_branches(graph_def: GraphDef) -> GraphDef:
 
     def constant(tensor: str) -> bool | None:
         node = nodes[_node_name(tensor)]
-        while node.op == "Identity":
+        for _ in nodes:  # no chain of identities is longer, unless it is a circle
+            if node.op != "Identity":
+                break
             node = nodes[_node_name(node.input[0])]
         if node.op != "Const" or _dtype(node) != tf.bool:
             return None
@@ -243,7 +268,7 @@ def _decide_branches(graph_def: GraphDef) -> GraphDef:
             node.CopyFrom(_node(node.name, "Identity", T=kind))
             node.input.append(value)
         for index, tensor in enumerate(node.input):
-            if _node_name(tensor) in decided and not tensor.startswith("^"):
+            if _node_name(tensor) in decided:
                 node.input[index] = _node_name(tensor)
     return graph_def
 
@@ -310,8 +335,8 @@ def _node(name: str, op: str, value: object = None, **dtypes: tf.DType) -> NodeD
 
 
 def _node_name(tensor: str) -> str:
-    """NODE, NODE:1 or ^NODE -> NODE."""
-    return tensor.lstrip("^").partition(":")[0]
+    """NODE or NODE:1 -> NODE."""
+    return tensor.partition(":")[0]
 
 
 def _dtype(node: NodeDef) -> tf.DType:

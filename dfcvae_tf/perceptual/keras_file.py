@@ -18,17 +18,63 @@ from dfcvae_tf.errors import UserError
 from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
 from dfcvae_tf.perceptual.preprocessing import NEEDS_RGB, PREPROCESSING
 
-# Lambda holds Python bytecode; the others, of Keras 2, call any function of TensorFlow
-# or method that the file names, such as one that writes files.
-_REFUSED_CLASSES = frozenset(
+# What a network of images may be made of. Not among them: layers that hold Python code or
+# call any function by name (Lambda, TFOpLambda, TorchModuleWrapper), load another model
+# from a path (TFSMLayer) or read a vocabulary from one (StringLookup, TextVectorization).
+_LAYER_NAMES = {
+    "Networks, and numbers they are computed in": (
+        "Functional Model Sequential InputLayer TimeDistributed DTypePolicy DTypePolicyMap "
+        "FloatDTypePolicy Policy"
+    ),
+    "Convolutions and products": (
+        "Conv1D Conv2D Conv3D Conv2DTranspose Conv3DTranspose DepthwiseConv2D Dense "
+        "EinsumDense LocallyConnected2D SeparableConv2D Attention AdditiveAttention "
+        "GroupedQueryAttention GroupQueryAttention MultiHeadAttention Embedding"
+    ),
+    "Activations": "Activation ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
+    "Normalization and noise": (
+        "ActivityRegularization AlphaDropout BatchNormalization Dropout GaussianDropout "
+        "GaussianNoise GroupNormalization LayerNormalization Normalization RMSNormalization "
+        "SpatialDropout2D SpectralNormalization SyncBatchNormalization UnitNormalization"
+    ),
+    "Pooling": (
+        "AveragePooling1D AveragePooling2D GlobalAveragePooling1D GlobalAveragePooling2D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D MaxPooling1D MaxPooling2D"
+    ),
+    "Shapes and sizes": (
+        "CenterCrop Cropping2D Flatten Permute RepeatVector Rescaling Reshape Resizing "
+        "UpSampling2D ZeroPadding2D LayerScale StochasticDepth "
+        "RandomBrightness RandomContrast RandomCrop RandomFlip RandomRotation "
+        "RandomTranslation RandomZoom"
+    ),
+    "Several inputs": "Add Average Concatenate Dot Maximum Minimum Multiply Subtract",
+}
+_LAYERS = frozenset().union(*(names.split() for names in _LAYER_NAMES.values()))
+# Modules of Keras that hold nothing but numeric functions and settings of layers.
+_NUMERIC_MODULES = frozenset(
     {
-        "Lambda",
-        "__lambda__",
-        "TFOpLambda",
-        "SlicingOpLambda",
-        "ClassMethod",
-        "InstanceMethod",
-        "InstanceProperty",
+        "activations",
+        "constraints",
+        "dtype_policies",
+        "initializers",
+        "losses",
+        "metrics",
+        "mixed_precision",
+        "ops",
+        "optimizers",
+        "quantizers",
+        "regularizers",
+    }
+)
+# Keras' own marks for values in a description.
+_VALUES = frozenset(
+    {
+        "__bytes__",
+        "__ellipsis__",
+        "__keras_tensor__",
+        "__numpy__",
+        "__slice__",
+        "__tensor__",
     }
 )
 
@@ -105,29 +151,45 @@ def _read_config(path: str) -> Any:
 
 
 def _refuse_code(path: str, config: Any) -> None:
-    """Raises UserError when a description names a layer with code or a foreign module."""
+    """Raises UserError when a description names anything that is not on the lists."""
     if isinstance(config, dict):
         kind, module = config.get("class_name"), config.get("module")
-        if kind in _REFUSED_CLASSES:
+        if isinstance(kind, str) and not _is_allowed(kind, module):
+            origin = f" of the Python module {module!r}" if module else ""
             raise UserError(
-                f"{path} has a layer of class {kind}, which may run any code; rebuild "
-                "the network from plain Keras layers, with the preprocessing outside"
+                f"{path} uses {kind!r}{origin}; a file may hold no code and nothing but "
+                "Keras' own layers of networks of images: rebuild the network from "
+                "those, with the preprocessing outside"
             )
-        known = ("keras", "tensorflow.keras", "tf_keras", "builtins")
-        if isinstance(module, str) and not f"{module}.".startswith(
-            tuple(f"{name}." for name in known)
-        ):
-            raise UserError(
-                f"{path} uses {kind!r} of the Python module {module!r}; only what "
-                "Keras itself defines can be loaded"
-            )
-        if module == "builtins" and kind not in ("function", "type", "NoneType"):
-            raise UserError(f"{path} calls the Python builtin {kind!r}")
         for value in config.values():
             _refuse_code(path, value)
     elif isinstance(config, list):
         for value in config:
             _refuse_code(path, value)
+
+
+def _is_allowed(kind: str, module: Any) -> bool:
+    """Whether a description may name the class (or "function") `kind` of a module.
+
+    Files in the format of Keras 2 give no modules; names are looked up in Keras then.
+    """
+    if kind in _VALUES or kind in _LAYERS and module is None:
+        return True
+    if module is None:
+        return any(
+            hasattr(getattr(tf.keras, place), kind)
+            for place in ("initializers", "regularizers", "constraints")
+        )
+    if module == "builtins":
+        return kind in ("function", "type", "NoneType")
+    parts = str(module).split(".")
+    parts = parts[1:] if parts[0] == "tensorflow" else parts
+    if parts[0] not in ("keras", "tf_keras"):
+        return False
+    parts = [part for part in parts[1:] if part != "src"]
+    if parts and parts[0] in _NUMERIC_MODULES:
+        return True
+    return kind in _LAYERS
 
 
 def _first_line(error: Exception) -> str:

@@ -53,16 +53,29 @@ def build_perceptual_model(
     return extractor
 
 
+def model_files(config: ObjectiveConfig) -> dict[str, str]:
+    """Returns setting -> path of the files that the perceptual model is read from."""
+    kind, _, rest = (config.perceptual_model or "").partition(":")
+    if kind in ("file", "graphdef"):
+        return {"perceptual_model": rest}
+    if kind == "keras" and config.perceptual_weights not in ("imagenet", "random"):
+        return {"perceptual_weights": config.perceptual_weights}
+    return {}
+
+
 def _check_fits(extractor: FeatureExtractor, image_shape: tuple[int, int, int]) -> None:
     """A network too deep for small images fails here, not in the first training step."""
-    # Traced, not run: TensorFlow's eager convolution returns garbage, not an error, where
-    # nothing is left to convolve.
+    # Traced first: TensorFlow's eager convolution returns garbage, not an error, where
+    # nothing is left to convolve. Run, because shapes and data formats that a processor
+    # does not have show only then.
     images = tf.TensorSpec([1, *image_shape], tf.float32)
     reason = ""
     try:
         traced = tf.function(extractor).get_concrete_function(images)
         fits = all(0 not in output.shape for output in traced.outputs)
-    except ValueError as error:
+        if fits:
+            traced(tf.zeros(images.shape))
+    except (ValueError, tf.errors.OpError) as error:
         fits, reason = False, f" ({str(error).strip().splitlines()[0]})"
     if not fits:
         raise UserError(

@@ -10,6 +10,9 @@ from absl import logging
 from dfcvae_tf.config import TrainingConfig
 from dfcvae_tf.errors import UserError
 
+# Types of tasks in TF_CONFIG that train.
+_WORKERS = ("chief", "worker")
+
 
 def set_up_devices(config: TrainingConfig) -> tf.distribute.Strategy:
     """Chooses devices, makes runs repeatable, and returns the distribution strategy.
@@ -50,10 +53,9 @@ def _strategy(config: TrainingConfig) -> tf.distribute.Strategy:
         devices = devices or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     try:
-        cluster = json.loads(os.environ.get("TF_CONFIG", ""))
-        workers = cluster["cluster"]["worker"]
-        index = int(cluster["task"]["index"])
-        if not 0 <= index < len(workers):
+        found = json.loads(os.environ.get("TF_CONFIG", ""))
+        kind, index = str(found["task"]["type"]), int(found["task"]["index"])
+        if kind in _WORKERS and not 0 <= index < len(found["cluster"][kind]):
             raise ValueError
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -61,13 +63,22 @@ def _strategy(config: TrainingConfig) -> tf.distribute.Strategy:
             '\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}\''
         ) from error
+    if kind not in _WORKERS:
+        raise UserError(
+            f"TF_CONFIG makes this process a task of type {kind!r}; only those of type "
+            f"{' and '.join(_WORKERS)} train: start no other"
+        )
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """True in the one process that writes the run directory."""
     resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_type or resolver.task_id == 0
+    if resolver is None or not resolver.task_type:
+        return True
+    # Where no task is called chief, the first worker is.
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
 def resolve_precision(name: str) -> str:

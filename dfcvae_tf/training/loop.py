@@ -1,9 +1,11 @@
 """From settings to a finished run directory."""
 
+import contextlib
 import dataclasses
 import math
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ import tensorflow as tf
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import (
     Checkpoints,
-    read_config,
+    Inputs,
+    differences,
     save_inference_weights,
     write_config,
 )
@@ -21,12 +24,12 @@ from dfcvae_tf.data import pipeline
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
-from dfcvae_tf.files import disk_errors, read_json, write_json
+from dfcvae_tf.files import LOCK, disk_errors, locked, read_json, sha256, write_json
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.objective import Objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
-from dfcvae_tf.perceptual.registry import build_perceptual_model
+from dfcvae_tf.perceptual.registry import build_perceptual_model, model_files
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import devices, keras_compat, optimizers, steps
 from dfcvae_tf.training.signals import StopSignals
@@ -72,10 +75,16 @@ def train(config: Config, run: RunDir, override: bool = False) -> dict[str, floa
                 config.objective, config.image_shape, config.training.seed
             )
         config = _with_layers(config, features)
-    if devices.is_chief(strategy):
-        _check_directory(run, config, override)
+    chief = devices.is_chief(strategy)
     try:
-        return Trainer(config, run, strategy, source, features).run_to_end()
+        # Whoever writes is alone in the directory.
+        with locked(run.path) if chief else contextlib.nullcontext():
+            inputs = _inputs(config, source)
+            changes = differences(run, config, inputs) if run.config.exists() else []
+            if chief:
+                _check_directory(run, changes, override)
+            trainer = Trainer(config, run, strategy, source, features, inputs, changes)
+            return trainer.run_to_end()
     except tf.errors.InvalidArgumentError as error:
         if damaged := unreadable_file(error):
             raise damaged from error
@@ -106,6 +115,8 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         source: Source,
         features: FeatureExtractor | None,
+        inputs: Inputs,
+        changes: Sequence[str] = (),
     ):
         """Builds everything; writes nothing.
 
@@ -115,6 +126,8 @@ class Trainer:
           strategy: how replicas run.
           source: the images.
           features: the perceptual model; None for a plain VAE.
+          inputs: what is kept of source and perceptual model.
+          changes: how settings and inputs differ from those the run was made with.
         """
         training = config.training
         assert training.steps is not None and config.image_shape is not None
@@ -122,6 +135,8 @@ class Trainer:
         self.run = run
         self.strategy = strategy
         self.source = source
+        self.inputs = inputs
+        self.changes = changes
         self.total_steps: int = training.steps
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
@@ -181,7 +196,7 @@ class Trainer:
         """Restores, trains, evaluates, and writes the inference weights."""
         training = self.config.training
         step = self._restore()
-        self._write_settings(step)
+        self._start_writing(step)
         batches = iter(self._train_batches(step))
         with StopSignals() as stop, self._open_log(step) as log:
             while step < self.total_steps:
@@ -243,30 +258,47 @@ class Trainer:
 
     def _restore(self) -> int:
         """Goes on from the newest usable checkpoint; returns its step."""
-        return self.checkpoints.restore_newest() or 0
+        step = self.checkpoints.restore_newest()
+        if step is None and self.run.weights.is_file():
+            raise UserError(
+                f"{self.run} is finished, its weights are in {self.run.weights}, but its "
+                "checkpoints are gone and training cannot go on: use the run as it is, or "
+                "choose a new --run_dir"
+            )
+        return step or 0
 
-    def _write_settings(self, step: int) -> None:
+    def _start_writing(self, step: int) -> None:
         """Makes the run directory, or brings it up to date.
 
         Not before everything that can be wrong was tried: a checkpoint of another
         network, say, must not get this one's settings beside it.
         """
-        if not self.chief:
-            return
-        if step < self.total_steps:
-            # Weights mean a finished run, and those there are were made by fewer steps.
-            with disk_errors(self.run.weights):
-                self.run.weights.unlink(missing_ok=True)
-        self.checkpoints.remove_after(step)
+        self.start_step = step
+        # A finished run stays as it is until there is more than it has.
+        self.is_finished_on_disk = (
+            step < self.total_steps and self.run.weights.is_file()
+        )
+        if self.chief:
+            self.checkpoints.remove_after(step)
+            if not self.is_finished_on_disk:
+                self._write_settings()
+
+    def _write_settings(self) -> None:
         # Energies first: with the settings they were measured for beside them, they count.
         if self.layer_energies:
             write_json(self.run.layer_energies, self.layer_energies)
-        write_config(self.run, self.config, self.source.description)
+        write_config(self.run, self.config, self.inputs, self.changes, self.start_step)
 
     def _save(self, step: int) -> None:
         # Variables are mirrored: the chief's copy is everyone's.
-        if self.chief:
-            self.checkpoints.save(step)
+        if not self.chief:
+            return
+        self.checkpoints.save(step)
+        if self.is_finished_on_disk:
+            with disk_errors(self.run.weights):
+                self.run.weights.unlink()
+            self._write_settings()
+            self.is_finished_on_disk = False
 
     def _train_batches(self, start_step: int) -> tf.data.Dataset:
         training = self.config.training
@@ -332,10 +364,8 @@ class Trainer:
         """Layer name -> mean feature energy; measured once per run, then read back."""
         if features is None or self.config.objective.perceptual_normalization == "none":
             return {}
-        # Other settings (with --override) may mean another network or other images.
-        if self.run.layer_energies.is_file() and not config_lib.differing_settings(
-            read_config(self.run), self.config
-        ):
+        # Changes (with --override) may mean another network or other images.
+        if self.run.layer_energies.is_file() and not self.changes:
             return read_json(self.run.layer_energies)
         batches = self._first_images("train", _ENERGY_IMAGES)
         energies = measure_layer_energies(features, batches)
@@ -370,18 +400,24 @@ def _with_layers(config: Config, features: FeatureExtractor) -> Config:
     return config
 
 
-def _check_directory(run: RunDir, config: Config, override: bool) -> None:
-    """Raises UserError unless the directory is new or holds a run of these settings."""
-    if not run.config.exists():
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-            raise UserError(
-                f"{run} exists and is not a run directory; choose a new --run_dir"
-            )
-        return
-    different = config_lib.differing_settings(read_config(run), config)
-    if different and not override:
-        changes = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in different.items())
+def _inputs(config: Config, source: Source) -> Inputs:
+    files = model_files(config.objective)
+    return Inputs(
+        dataset=source.description,
+        num_images=source.num_examples,
+        data_digest=source.digest,
+        model_digests={setting: sha256(path) for setting, path in files.items()},
+    )
+
+
+def _check_directory(run: RunDir, changes: Sequence[str], override: bool) -> None:
+    """Raises UserError unless the directory is new or holds the run asked for."""
+    if not run.config.exists() and any(p.name != LOCK for p in run.path.iterdir()):
         raise UserError(
-            f"{run} was made with other settings ({changes}); choose a new --run_dir, "
-            "or add --override to go on with the new ones"
+            f"{run} exists and is not a run directory; choose a new --run_dir"
+        )
+    if changes and not override:
+        raise UserError(
+            f"{run} was made with other settings or data ({', '.join(changes)}); choose "
+            "a new --run_dir, or add --override to go on with the new ones"
         )

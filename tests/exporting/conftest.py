@@ -49,7 +49,9 @@ def small_vae(seed: int = 0) -> VAE:
 
 def write_run(path: Path, vae: VAE, config: Config | None = None) -> RunDir:
     run = RunDir(path)
-    checkpoints.write_config(run, config or small_config(), "made up")
+    checkpoints.write_config(
+        run, config or small_config(), checkpoints.Inputs("made up", {}, "digest", {})
+    )
     checkpoints.save_inference_weights(run, vae)
     return run
 

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +93,43 @@ def test_an_export_holds_what_its_manifest_says(tmp_path, model):
     assert len(table) == 5 and len({len(line) for line in table}) == 1
     assert told[0].startswith("reading images") and told[-1] == "report and manifest"
     assert [n for n in os.listdir(tmp_path) if n != "export"] == []
+
+
+def test_an_export_tells_a_stranger_nothing_of_where_it_was_made(
+    tmp_path, make_run, make_config, vae, monkeypatch
+):
+    home = tmp_path / "home" / "alice"
+    config = make_config(
+        objective="dfc_vae",
+        perceptual_model=f"graphdef:{home}/net.pb",
+        perceptual_layers=("conv1",),
+        data_dir=str(home / "data"),
+    )
+    monkeypatch.setattr(
+        sys, "argv", ["export", f"--output_dir={home}/out", "--token=secret"]
+    )
+    run = make_run(home / "runs [1]" / "faces", vae, config)
+    model = load_for_inference(str(run))
+    output = home / "out [*]"
+    manifest = export(model, output, ExportSettings(variants=("float32", "int8")))
+    assert manifest["name"] == "faces" and not manifest["rejected"]
+    assert (
+        manifest["trained"]["settings"]["objective"]["perceptual_model"] == "graphdef"
+    )
+    assert manifest["trained"]["provenance"]["data_digest"] == "digest"
+    private = (
+        str(tmp_path),
+        "alice",
+        "secret",
+        "runs [1]",
+        str(Path(__file__).parents[2]),
+    )
+    for path in output.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        for text in private:
+            assert text.encode() not in content, (path.name, text)
+    # The same place again.
+    export(model, output)
 
 
 def test_attributes_of_the_run_are_in_the_manifest(tmp_path, model, monkeypatch):

@@ -123,6 +123,37 @@ def test_foreign_modules_are_refused(tmp_path):
         load_keras_file(path)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        # Each of these has run code or read a file at loading, in one Keras or another.
+        {"module": "keras.layers", "class_name": "TFSMLayer"},
+        {"module": "keras.layers", "class_name": "TorchModuleWrapper"},
+        {"module": "keras.layers", "class_name": "StringLookup"},
+        {"module": "keras.layers", "class_name": "TextVectorization"},
+        {"module": "keras.utils", "class_name": "function", "config": "get_file"},
+        {"module": "keras.src.saving.saving_lib", "class_name": "load_model"},
+        {"module": "keras", "class_name": "__lambda__"},
+        {"module": "keras.models", "class_name": "load_model"},
+        {"module": "builtins", "class_name": "eval"},
+        {"module": "kerasx.layers", "class_name": "Conv2D"},
+        {"class_name": "StringLookup"},
+    ],
+    ids=lambda layer: layer["class_name"],
+)
+def test_a_class_that_is_not_on_the_list_is_refused(tmp_path, layer):
+    path = _save(_network(), tmp_path / "net.keras")
+
+    def change(text):
+        config = json.loads(text)
+        config["config"]["layers"][1]["config"]["activation"] = layer
+        return json.dumps(config)
+
+    _change_config(path, change)
+    with pytest.raises(UserError, match=f"uses '{layer['class_name']}'.*no code"):
+        load_keras_file(path)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_truncated_foreign_and_missing_files(tmp_path, suffix):
     path = tmp_path / f"net.{suffix}"

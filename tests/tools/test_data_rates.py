@@ -27,6 +27,7 @@ def test_reading_takes_as_long_as_the_source_or_nothing_from_the_cache():
         image_shape=(8, 8, 1),
         class_names=(),
         dataset=lambda _: tf.data.Dataset.range(256).map(decode),
+        digest="slow",
     )
     rates = {
         cached: data_rates.reading_rate(source, DataConfig(), (8, 8, 1), cached)(1000)

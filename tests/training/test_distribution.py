@@ -62,21 +62,26 @@ def start(run_dir, *arguments, program=("-m", "dfcvae_tf.train"), tf_config=None
     )
 
 
-def start_workers(run_dir, *arguments):
+def start_workers(run_dir, *arguments, first="worker"):
+    """Starts two tasks; the first of them is of type `first`, and the chief."""
     sockets = [socket.socket() for _ in range(2)]
     for s in sockets:
         s.bind(("127.0.0.1", 0))
-    cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]}
-    for s in sockets:
+    cluster: dict[str, list[str]] = {}
+    tasks = []
+    for kind, s in zip((first, "worker"), sockets, strict=True):
+        hosts = cluster.setdefault(kind, [])
+        tasks.append({"type": kind, "index": len(hosts)})
+        hosts.append(f"127.0.0.1:{s.getsockname()[1]}")
         s.close()
     return [
         start(
             run_dir,
             "--distribution=multi_worker_mirrored",
             *arguments,
-            tf_config={"cluster": cluster, "task": {"type": "worker", "index": i}},
+            tf_config={"cluster": cluster, "task": task},
         )
-        for i in range(2)
+        for task in tasks
     ]
 
 
@@ -150,8 +155,11 @@ def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
 
 def test_two_processes_end_where_one_does(tmp_path, one_process):
     run_dir = tmp_path / "run"
-    finish(*start_workers(run_dir, "--steps=60"))
+    finish(*start_workers(run_dir, "--steps=60", first="chief"))
     np.testing.assert_allclose(weights_of(run_dir), weights_of(one_process), atol=1e-6)
+    # Only one of them wrote.
+    lines = RunDir(run_dir).metrics.read_text().splitlines()
+    assert len(lines) == len(RunDir(one_process).metrics.read_text().splitlines())
 
 
 def test_a_lost_worker_stops_the_other_and_the_same_command_resumes(tmp_path):
