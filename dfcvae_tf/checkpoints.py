@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -29,6 +28,7 @@ from dfcvae_tf.files import (
     write_arrays,
     write_json,
 )
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
@@ -255,38 +255,14 @@ def read_config(run: RunDir) -> Config:
 
 
 def save_inference_weights(run: RunDir, vae: VAE) -> None:
-    """Writes the weights of both networks as named arrays, atomically."""
-    arrays = weights_lib.get_arrays(vae.encoder, "encoder/")
-    arrays |= weights_lib.get_arrays(vae.decoder, "decoder/")
+    """Writes the weights of all networks as named arrays, atomically."""
+    arrays: dict[str, Any] = {}
+    for name, network in vae.networks.items():
+        arrays |= weights_lib.get_arrays(network, f"{name}/")
     write_arrays(run.weights, arrays)
 
 
-@dataclasses.dataclass(frozen=True)
-class InferenceModel:
-    """A trained run, ready to encode and decode; float32, no randomness.
-
-    Attributes:
-      config: the settings of the run.
-      run: the run it was loaded from.
-    """
-
-    config: Config
-    run: RunDir
-    vae: VAE
-
-    def encoder(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """images [N, H, W, C] float32 in [0, 1] -> z_mean, z_log_var [N, D] float32."""
-        z_mean, z_log_var = self.vae.encoder(
-            tf.convert_to_tensor(images, tf.float32), training=False
-        )
-        return z_mean, z_log_var
-
-    def decoder(self, z: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """z [N, D] -> images [N, H, W, C] float32 in [0, 1]."""
-        return self.vae.decode(tf.convert_to_tensor(z, tf.float32))
-
-
-def load_for_inference(run_dir: str, step: int | None = None) -> InferenceModel:
+def load_for_inference(run_dir: str, step: int | None = None) -> LoadedRun:
     """Loads the inference weights of a finished run, or those of one of its checkpoints.
 
     Args:
@@ -308,12 +284,11 @@ def load_for_inference(run_dir: str, step: int | None = None) -> InferenceModel:
     vae = build_vae(config.model, config.image_shape, "float32")
     if step is not None:
         _set_checkpoint_weights(run, config, vae, step)
-        return InferenceModel(config, run, vae)
+        return LoadedRun(config, run, vae)
     arrays = read_arrays(run.weights)
-    for network, prefix in ((vae.encoder, "encoder/"), (vae.decoder, "decoder/")):
-        own = {k: v for k, v in arrays.items() if k.startswith(prefix)}
-        weights_lib.set_arrays(network, own, prefix)
-    return InferenceModel(config, run, vae)
+    for name, network in vae.networks.items():
+        weights_lib.set_arrays(network, arrays, f"{name}/")
+    return LoadedRun(config, run, vae)
 
 
 def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) -> None:

@@ -60,16 +60,16 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
     from dfcvae_tf.data import test_data
-    from dfcvae_tf.evaluation import inference, latent
+    from dfcvae_tf.evaluation import latent
 
     model = load_for_inference(given["run_dir"])
     data = test_data.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
     images = chosen_images.load(model.config, data, ends)
-    z_start, z_end = model.encoder(images)[0].numpy()
+    z_start, z_end = model.encode(images)[0]
     z = latent.interpolate(z_start, z_end, given["steps"], given["path"])
-    decoded = inference.decode(model, z)
+    decoded = model.decode(z)
     columns = min(len(decoded), MAX_COLUMNS)
     image_files.write_images(given["output"], decoded, columns, given["scale"])
     print(

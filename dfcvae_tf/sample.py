@@ -2,7 +2,7 @@
 
     python -m dfcvae_tf.sample --run_dir=pretrained:mnist_dfc_vae --output=samples.png
 
-Decodes latents from a standard normal distribution. The same seed gives the same images.
+The same seed gives the same images.
 """
 
 import math
@@ -40,11 +40,10 @@ def main(values: flags.FlagValues) -> None:
 
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
-    from dfcvae_tf.evaluation.inference import sample_images
 
     model = load_for_inference(given["run_dir"])
     count = given["count"]
-    images = sample_images(model, count, given["temperature"], given["seed"])
+    images = model.sample(count, given["seed"], given["temperature"])
     columns = math.ceil(math.sqrt(count))
     image_files.write_images(given["output"], images, columns, given["scale"])
     print(f"wrote {given['output']}: {count} samples of {given['run_dir']}")

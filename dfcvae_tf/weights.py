@@ -5,6 +5,8 @@ model is "INNER/LAYER/WEIGHT". `write_arrays` and `read_arrays` put such arrays 
 disk. Weight *files* of Keras itself differ between its versions; these do not.
 """
 
+import hashlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -65,6 +67,31 @@ def set_arrays(
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def draw(model: tf.keras.Model, name: str, seed: int) -> None:
+    """Draws a model's kernels anew, each by its layer's own initializer.
+
+    What is drawn is a function of seed and names alone: not of what else was built before,
+    of the precision, or of other layers. Biases and statistics keep their constants.
+
+    Args:
+      model: a built functional or sequential model.
+      name: of the model among those drawn with this seed.
+      seed: not negative.
+    """
+    for layer in model.layers:
+        initializer = getattr(layer, "kernel_initializer", None)
+        if initializer is None:
+            continue
+        text = f"{seed}/{name}/{layer.name}"
+        own_seed = (
+            int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+        )
+        seeded = type(initializer).from_config(
+            {**initializer.get_config(), "seed": own_seed}
+        )
+        layer.kernel.assign(seeded(layer.kernel.shape, "float32"))
 
 
 def named_variables(model: tf.keras.Model, prefix: str = "") -> dict:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.data.test_data import check_channels, first_batches
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.loaded_run import LoadedRun
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class EncodedSplit:
     images: np.ndarray | None
 
 
-def open_with_attributes(model: InferenceModel, data: DataConfig) -> Source:
+def open_with_attributes(model: LoadedRun, data: DataConfig) -> Source:
     """Opens a dataset whose images have attributes and fit the run.
 
     Raises:
@@ -47,7 +47,7 @@ def open_with_attributes(model: InferenceModel, data: DataConfig) -> Source:
 
 
 def encode_split(
-    model: InferenceModel,
+    model: LoadedRun,
     source: Source,
     data: DataConfig,
     split: str,

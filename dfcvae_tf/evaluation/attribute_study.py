@@ -9,7 +9,6 @@ import numpy as np
 
 from dfcvae_tf import attribute_vectors
 from dfcvae_tf.attribute_vectors import AttributeVectors
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.data.source import Source
@@ -25,6 +24,7 @@ from dfcvae_tf.evaluation.attribute_data import encode_split, open_with_attribut
 from dfcvae_tf.evaluation.attribute_relations import correlate
 from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, check_writable, write_json
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.provenance import describe_process
 
 NUM_MAPPED = 1000
@@ -35,7 +35,7 @@ Progress = Callable[[str], None]
 
 
 def make_vectors(
-    model: InferenceModel,
+    model: LoadedRun,
     data: DataConfig,
     folder: Path,
     wanted: Sequence[str],
@@ -98,7 +98,7 @@ def make_vectors(
 
 
 def draw_edits(
-    model: InferenceModel,
+    model: LoadedRun,
     data: DataConfig,
     vectors_dir: Path,
     images: Sequence[int | str],
@@ -141,7 +141,7 @@ def draw_edits(
 
 
 def predict_attributes(
-    model: InferenceModel,
+    model: LoadedRun,
     data: DataConfig,
     folder: Path,
     wanted: Sequence[str],
@@ -201,7 +201,7 @@ def predict_attributes(
 
 
 def relate_attributes(
-    model: InferenceModel,
+    model: LoadedRun,
     data: DataConfig,
     vectors_dir: Path,
     folder: Path,
@@ -304,7 +304,7 @@ def _tell_encoding(
     progress(f"encoding {count:,} images of the {split} split of {source.name}")
 
 
-def _origin(model: InferenceModel, source: Source) -> dict[str, Any]:
+def _origin(model: LoadedRun, source: Source) -> dict[str, Any]:
     """Where results come from, ready for JSON."""
     return {
         "dataset": source.description,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dfcvae_tf.checkpoints import InferenceModel, load_for_inference
+from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import figures, inference, latent_space, selection
 from dfcvae_tf.evaluation.blur import measure_blur
@@ -26,6 +26,7 @@ from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.evaluation.robustness import measure_robustness
 from dfcvae_tf.evaluation.section import ORIGINALS, Section, plain
 from dfcvae_tf.files import read_json
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.perceptual.registry import model_files
 from dfcvae_tf.provenance import describe_process
 
@@ -82,7 +83,7 @@ class Evaluation:
     embeddings: dict[str, tuple[np.ndarray, list[str] | None, np.ndarray]]
 
 
-def load_runs(runs: Mapping[str, str]) -> dict[str, InferenceModel]:
+def load_runs(runs: Mapping[str, str]) -> dict[str, LoadedRun]:
     """Loads runs by name.
 
     Raises:
@@ -102,7 +103,7 @@ def load_runs(runs: Mapping[str, str]) -> dict[str, InferenceModel]:
 
 
 def evaluate(
-    models: Mapping[str, InferenceModel],
+    models: Mapping[str, LoadedRun],
     data: TestData,
     settings: Settings,
     progress: Callable[[str], None],
@@ -243,7 +244,7 @@ def evaluate(
 
 
 def _likelihood(
-    models: Mapping[str, InferenceModel],
+    models: Mapping[str, LoadedRun],
     images: np.ndarray,
     outputs: Mapping[str, RunOutputs],
     settings: Settings,
@@ -288,7 +289,7 @@ def _judge(
 
 
 def _robustness(
-    models: Mapping[str, InferenceModel],
+    models: Mapping[str, LoadedRun],
     data: TestData,
     chosen: np.ndarray,
     settings: Settings,
@@ -331,7 +332,7 @@ def _robustness(
     return section
 
 
-def _provenance(models: Mapping[str, InferenceModel]) -> dict[str, Any]:
+def _provenance(models: Mapping[str, LoadedRun]) -> dict[str, Any]:
     return {
         **describe_process(_PACKAGES),
         "runs": {

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf import losses
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_json
 from dfcvae_tf.images import inference_batch
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import sample_z
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
@@ -59,7 +59,7 @@ def batches(images: np.ndarray, size: int | None = None) -> Iterator[np.ndarray]
         yield images[start : start + size]
 
 
-def run_on_images(model: InferenceModel, images: np.ndarray, seed: int) -> RunOutputs:
+def run_on_images(model: LoadedRun, images: np.ndarray, seed: int) -> RunOutputs:
     """Encodes and reconstructs images, [N, H, W, C] float32 in [0, 1]."""
 
     @tf.function(reduce_retracing=True)
@@ -81,7 +81,7 @@ def run_on_images(model: InferenceModel, images: np.ndarray, seed: int) -> RunOu
 
 
 def importance_weighted_nll(
-    model: InferenceModel, images: np.ndarray, num_samples: int, seed: int
+    model: LoadedRun, images: np.ndarray, num_samples: int, seed: int
 ) -> np.ndarray:
     """-log p(x) by importance sampling with a Bernoulli decoder, in nats.
 
@@ -124,7 +124,7 @@ def importance_weighted_nll(
 
 
 def sample_images(
-    model: InferenceModel, count: int, temperature: float, seed: int
+    model: LoadedRun, count: int, temperature: float, seed: int
 ) -> np.ndarray:
     """Decodes z = temperature * standard normal, [count, H, W, C] float32 in [0, 1]."""
     shape = [count, model.config.model.latent_dim]
@@ -132,7 +132,7 @@ def sample_images(
     return decode(model, temperature * noise.numpy())
 
 
-def decode(model: InferenceModel, z: np.ndarray) -> np.ndarray:
+def decode(model: LoadedRun, z: np.ndarray) -> np.ndarray:
     """Decodes z [N, D], in batches, to [N, H, W, C] float32 in [0, 1]."""
     assert model.config.image_shape is not None
     size = inference_batch(model.config.image_shape)
@@ -140,7 +140,7 @@ def decode(model: InferenceModel, z: np.ndarray) -> np.ndarray:
 
 
 def perceptual_loss(
-    model: InferenceModel,
+    model: LoadedRun,
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
     """Returns the perceptual loss a run was trained with, None for a plain VAE.
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import embedding, figures, inference, latent
 from dfcvae_tf.evaluation.inference import RunOutputs
 from dfcvae_tf.evaluation.judge import Judge
 from dfcvae_tf.evaluation.section import Section
+from dfcvae_tf.loaded_run import LoadedRun
 
 PATH_STEPS = 10
 _TRAVERSED = np.linspace(-3, 3, 11)
@@ -17,7 +17,7 @@ _SAMPLE_ROWS = 5
 
 
 def draw_paths(
-    models: Mapping[str, InferenceModel],
+    models: Mapping[str, LoadedRun],
     outputs: Mapping[str, RunOutputs],
     paths: Sequence[tuple[int, int]],
 ) -> Section:
@@ -44,7 +44,7 @@ def draw_paths(
 
 
 def draw_traversals(
-    models: Mapping[str, InferenceModel], outputs: Mapping[str, RunOutputs], start: int
+    models: Mapping[str, LoadedRun], outputs: Mapping[str, RunOutputs], start: int
 ) -> Section:
     """Every dimension from -3 to 3 around one image's z_mean, those of most KL first.
 
@@ -73,7 +73,7 @@ def draw_samples(samples: Mapping[str, np.ndarray]) -> bytes:
 
 
 def measure_smoothness(
-    models: Mapping[str, InferenceModel],
+    models: Mapping[str, LoadedRun],
     judge: Judge,
     outputs: Mapping[str, RunOutputs],
     num_paths: int,

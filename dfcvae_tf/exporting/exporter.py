@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dfcvae_tf import weights as weights_lib
-from dfcvae_tf.checkpoints import InferenceModel, load_for_inference, saved_steps
+from dfcvae_tf.checkpoints import load_for_inference, saved_steps
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
@@ -29,6 +29,7 @@ from dfcvae_tf.exporting.settings import ExportSettings
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.exporting.web import write_web_page
 from dfcvae_tf.files import atomic_file, write_json
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.perceptual.classifiers import load_classifier
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, resolve
@@ -36,7 +37,7 @@ from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, resolve
 Progress = Callable[[str], None]
 
 
-def load_run(run_dir: str, checkpoint: str | None) -> tuple[InferenceModel, int | None]:
+def load_run(run_dir: str, checkpoint: str | None) -> tuple[LoadedRun, int | None]:
     """Loads what is exported.
 
     Args:
@@ -78,7 +79,7 @@ def default_output_dir(run_dir: str) -> Path:
 
 
 def export_run(
-    model: InferenceModel,
+    model: LoadedRun,
     output: Path,
     settings: ExportSettings,
     data: DataConfig,
@@ -152,7 +153,7 @@ class _Export:
 
     def __init__(
         self,
-        model: InferenceModel,
+        model: LoadedRun,
         settings: ExportSettings,
         data: DataConfig,
         folder: Path,
@@ -202,8 +203,8 @@ class _Export:
         if "int8" not in self.settings.variants:
             return
         copy = build_vae(config.model, config.image_shape, "float32")
-        for own, other in ((vae.encoder, copy.encoder), (vae.decoder, copy.decoder)):
-            weights_lib.set_arrays(other, weights_lib.get_arrays(own))
+        for name, network in vae.networks.items():
+            weights_lib.set_arrays(copy.networks[name], weights_lib.get_arrays(network))
         latents = self.calibration.all_latents
         low, high = integer.output_range(vae, latents)
         integer.equalize_channels(copy.decoder, latents)

@@ -15,7 +15,7 @@ import numpy as np
 
 from dfcvae_tf import attribute_vectors
 from dfcvae_tf import config as config_lib
-from dfcvae_tf.checkpoints import InferenceModel, read_provenance
+from dfcvae_tf.checkpoints import read_provenance
 from dfcvae_tf.exporting.folder import FORMAT_VERSION, file_list
 from dfcvae_tf.exporting.latency import Latency, describe_machine
 from dfcvae_tf.exporting.parity import Parity
@@ -23,6 +23,7 @@ from dfcvae_tf.exporting.runtime import interpreter_class
 from dfcvae_tf.exporting.samples import Samples
 from dfcvae_tf.exporting.saved_model import SIGNATURES
 from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.provenance import describe_process
 
 SAVED_MODEL = "saved_model"
@@ -69,7 +70,7 @@ class File:
 
 def build_manifest(
     folder: Path,
-    model: InferenceModel,
+    model: LoadedRun,
     step: int | None,
     settings: ExportSettings,
     calibration: Samples,
@@ -164,7 +165,7 @@ def build_manifest(
 
 
 def attribute_directions(
-    model: InferenceModel, step: int | None, progress: Callable[[str], None]
+    model: LoadedRun, step: int | None, progress: Callable[[str], None]
 ) -> dict[str, list[float]]:
     """Returns the run's attribute vectors, name -> [D], {} where it has none.
 
@@ -198,7 +199,7 @@ def latent_ranges(z_mean: np.ndarray) -> list[list[float]]:
     return np.stack([low, high], axis=1).round(3).tolist()
 
 
-def _signatures(model: InferenceModel, settings: ExportSettings) -> dict[str, Any]:
+def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
     """Shapes of the arguments and results; None where any size will do."""
     batch = None if settings.batch_size == "dynamic" else settings.batch_size
     latents = [batch, model.config.model.latent_dim]

@@ -24,8 +24,8 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf import image_metrics
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.exporting.samples import REAL, Samples
+from dfcvae_tf.loaded_run import LoadedRun
 
 MAX_ERROR = {"saved_model": 1e-4, "float32": 1e-4, "float16": 5e-3}
 MIN_PSNR_DB = 35.0
@@ -77,7 +77,7 @@ class Gate:
     """Holds files against one run's Keras networks."""
 
     def __init__(
-        self, model: InferenceModel, samples: Samples, judge: tf.keras.Model | None
+        self, model: LoadedRun, samples: Samples, judge: tf.keras.Model | None
     ):
         """Computes what every file is held against.
 
@@ -89,14 +89,10 @@ class Gate:
         self._samples = samples
         self._decode: Function = lambda z: {"image": model.decoder(z).numpy()}
         self._judge = judge
-        encoded = [model.encoder(images) for images in _slices(samples.images)]
-        z_mean, z_log_var = (
-            np.concatenate(part) for part in zip(*encoded, strict=True)
-        )
+        z_mean, z_log_var = model.encode(samples.images)
         self._codes = {"z_mean": z_mean, "z_log_var": z_log_var}
         self._pictures = {
-            kind: np.concatenate([self._decode(z)["image"] for z in _slices(latents)])
-            for kind, latents in samples.latents.items()
+            kind: model.decode(latents) for kind, latents in samples.latents.items()
         }
         self._labels = self._judged(samples.images)
         self._picture_labels = self._judged(self._pictures[REAL])

@@ -7,14 +7,13 @@ with different seeds.
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.data.test_data import check_channels, first_batches
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.loaded_run import LoadedRun
 
 CALIBRATION_IMAGES = 500
 CHECK_IMAGES = 1000
@@ -26,7 +25,6 @@ DRAWN = 250
 REAL = "encoder means"
 # Largest |z| of a dimension in the latents called extreme.
 EXTREME = 4.0
-_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Samples:
         return np.concatenate(list(self.latents.values()))
 
 
-def calibration_samples(model: InferenceModel, data: DataConfig, seed: int) -> Samples:
+def calibration_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
     """Images of the training split; latents that cover what a decoder may be given.
 
     Kinds: encoder means, prior samples, points between two encoder means, and points
@@ -68,13 +66,13 @@ def calibration_samples(model: InferenceModel, data: DataConfig, seed: int) -> S
     """
     source = _open(model, data)
     images = _images(model, source, data, "train", CALIBRATION_IMAGES)
-    z_mean = _encode(model, images)
+    z_mean = model.encode(images)[0]
     rng = np.random.default_rng([seed, 0])
     ends = z_mean[rng.integers(len(z_mean), size=(2, DRAWN))]
     share = rng.random((DRAWN, 1), np.float32)
     latents = {
         REAL: z_mean,
-        **_drawn(rng, z_mean.shape[1], DRAWN),
+        **_drawn(rng, model, DRAWN),
         "interpolations": ends[0] * share + ends[1] * (1 - share),
     }
     return Samples(
@@ -82,7 +80,7 @@ def calibration_samples(model: InferenceModel, data: DataConfig, seed: int) -> S
     )
 
 
-def check_samples(model: InferenceModel, data: DataConfig, seed: int) -> Samples:
+def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
     """Images of the test split; encoder means, prior samples and extremes.
 
     Args and errors are those of `calibration_samples`.
@@ -92,25 +90,26 @@ def check_samples(model: InferenceModel, data: DataConfig, seed: int) -> Samples
     images = _images(
         model, source, data, "test", CHECK_DIGITS if digits else CHECK_IMAGES
     )
-    z_mean = _encode(model, images)
+    z_mean = model.encode(images)[0]
     rng = np.random.default_rng([seed, 1])
     # As many latents in all when there are few images.
     drawn = DRAWN + max(0, CHECK_IMAGES - len(images)) // 2
-    latents = {REAL: z_mean, **_drawn(rng, z_mean.shape[1], drawn)}
+    latents = {REAL: z_mean, **_drawn(rng, model, drawn)}
     return Samples(source.description, digits, images, z_mean, latents)
 
 
 def _drawn(
-    rng: np.random.Generator, latent_dim: int, count: int
+    rng: np.random.Generator, model: LoadedRun, count: int
 ) -> dict[str, np.ndarray]:
-    shape = (count, latent_dim)
+    shape = (count, model.latent_dim)
+    noise = rng.standard_normal(shape, np.float32)
     return {
-        "prior": rng.standard_normal(shape, np.float32),
+        "prior": np.asarray(model.vae.prior.from_noise(noise)),
         "extremes": rng.uniform(-EXTREME, EXTREME, shape).astype(np.float32),
     }
 
 
-def _open(model: InferenceModel, data: DataConfig) -> Source:
+def _open(model: LoadedRun, data: DataConfig) -> Source:
     try:
         source = open_source(data, model.config.training.seed)
         check_channels(model.config, data, source)
@@ -122,19 +121,14 @@ def _open(model: InferenceModel, data: DataConfig) -> Source:
     return source
 
 
-def _are_digits(model: InferenceModel, source: Source) -> bool:
+def _are_digits(model: LoadedRun, source: Source) -> bool:
     ten = tuple(str(digit) for digit in range(10))
     return model.config.image_shape == (28, 28, 1) and source.class_names == ten
 
 
 def _images(
-    model: InferenceModel, source: Source, data: DataConfig, split: str, count: int
+    model: LoadedRun, source: Source, data: DataConfig, split: str, count: int
 ) -> np.ndarray:
     """The first images of a split, without preparing all of it."""
     batches = first_batches(model.config, source, data, split, count)
     return np.concatenate([batch["image"] for batch in batches])
-
-
-def _encode(model: InferenceModel, images: np.ndarray) -> np.ndarray:
-    parts = tf.data.Dataset.from_tensor_slices(images).batch(_BATCH)
-    return np.concatenate([model.encoder(part)[0].numpy() for part in parts])

@@ -64,8 +64,8 @@ def write_saved_model(
         "image": (batch_size, *vae.encoder.input_shape[1:]),
     }
     archive = tf.keras.export.ExportArchive()
-    archive.track(vae.encoder)
-    archive.track(vae.decoder)
+    for network in vae.networks.values():
+        archive.track(network)
     for function in (decode, encode, reconstruct):
         argument, _ = SIGNATURES[function.__name__]
         spec = tf.TensorSpec(shapes[argument], tf.float32, name=argument)

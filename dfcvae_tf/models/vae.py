@@ -1,13 +1,15 @@
-"""A VAE as its two networks, and the registry of networks by name."""
+"""A VAE as its networks and its prior, and the registry of networks by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 
+from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import unknown_name
 from dfcvae_tf.models import article, conv, hou
+from dfcvae_tf.models.prior import Prior, StandardNormal
 
 ImageShape = tuple[int, int, int]
 # (settings, (H, W, C), Keras dtype policy) -> encoder, decoder
@@ -24,26 +26,36 @@ NETWORKS: dict[str, NetworkBuilder] = {
 
 @dataclass(frozen=True)
 class VAE:
-    """The two networks.
+    """Networks and prior.
 
     Attributes:
-      encoder: images [N, H, W, C] float32 in [0, 1] -> z_mean, z_log_var [N, D] float32.
-      decoder: z [N, D] float32 -> outputs [N, H, W, C] float32, unbounded.
-      decoder_output: what makes the image of them, see `ModelConfig`: with "sigmoid" they
-        are its logits.
+      networks: by name, all that is trained, saved, loaded and exported:
+        "encoder": images [N, H, W, C] float32 in [0, 1] -> z_mean, z_log_var [N, D]
+        float32; "decoder": z [N, D] float32 -> outputs [N, H, W, C] float32, unbounded.
+      prior: the distribution of latents.
+      decoder_output: what makes the image of the outputs, see `ModelConfig`: with
+        "sigmoid" they are its logits.
     """
 
-    encoder: tf.keras.Model
-    decoder: tf.keras.Model
+    networks: Mapping[str, tf.keras.Model]
+    prior: Prior = field(default_factory=StandardNormal)
     decoder_output: str = "sigmoid"
 
     @property
+    def encoder(self) -> tf.keras.Model:
+        return self.networks["encoder"]
+
+    @property
+    def decoder(self) -> tf.keras.Model:
+        return self.networks["decoder"]
+
+    @property
     def trainable_variables(self) -> list[tf.Variable]:
-        return self.encoder.trainable_variables + self.decoder.trainable_variables
+        return [v for n in self.networks.values() for v in n.trainable_variables]
 
     @property
     def variables(self) -> list[tf.Variable]:
-        return self.encoder.variables + self.decoder.variables
+        return [v for network in self.networks.values() for v in network.variables]
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """z [N, D] -> images [N, H, W, C] float32 in [0, 1], in inference mode."""
@@ -73,7 +85,9 @@ def sample_z(z_mean: tf.Tensor, z_log_var: tf.Tensor, noise: tf.Tensor) -> tf.Te
     return z_mean + tf.exp(0.5 * z_log_var) * noise
 
 
-def build_vae(config: ModelConfig, image_shape: ImageShape, dtype: str) -> VAE:
+def build_vae(
+    config: ModelConfig, image_shape: ImageShape, dtype: str, seed: int = 0
+) -> VAE:
     """Builds the networks with fresh weights.
 
     Args:
@@ -81,11 +95,15 @@ def build_vae(config: ModelConfig, image_shape: ImageShape, dtype: str) -> VAE:
       image_shape: (height, width, channels).
       dtype: "float32", "mixed_float16" or "mixed_bfloat16"; variables, latents and
         logits are float32 with each of them.
+      seed: of the weights, which depend on nothing else that was built or drawn before.
 
     Raises:
       UserError: the name is unknown, or the network cannot take images of this shape.
     """
     if config.network not in NETWORKS:
         raise unknown_name("network", config.network, NETWORKS)
-    networks = NETWORKS[config.network](config, image_shape, dtype)
-    return VAE(*networks, config.decoder_output)
+    encoder, decoder = NETWORKS[config.network](config, image_shape, dtype)
+    networks = {"encoder": encoder, "decoder": decoder}
+    for name, network in networks.items():
+        weights_lib.draw(network, name, seed)
+    return VAE(networks, decoder_output=config.decoder_output)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dfcvae_tf import images as images_lib
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig, ModelConfig, preset_config
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import attribute_data
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.run_dir import RunDir
 
@@ -22,7 +22,7 @@ def make_model(channels=3):
     config = dataclasses.replace(
         preset_config("hou2017-vae"), model=network, image_shape=shape
     )
-    return InferenceModel(config, RunDir("run"), build_vae(network, shape, "float32"))
+    return LoadedRun(config, RunDir("run"), build_vae(network, shape, "float32"))
 
 
 @pytest.fixture(name="model", scope="module")

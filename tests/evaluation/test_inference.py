@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf.checkpoints import InferenceModel, load_for_inference
+from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.config import Config, ModelConfig
 from dfcvae_tf.evaluation import inference
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import VAE
 from dfcvae_tf.run_dir import ASSETS_DIR, RunDir
 
@@ -29,8 +30,10 @@ def one_dimensional():
     z = tf.keras.Input((1,))
     logits = tf.keras.layers.Reshape((2, 2, 1))(dense(4, bias_initializer="ones")(z))
     config = Config(model=ModelConfig(latent_dim=1), image_shape=(2, 2, 1))
-    return InferenceModel(
-        config, RunDir("none"), VAE(encoder, tf.keras.Model(z, logits))
+    return LoadedRun(
+        config,
+        RunDir("none"),
+        VAE({"encoder": encoder, "decoder": tf.keras.Model(z, logits)}),
     )
 
 

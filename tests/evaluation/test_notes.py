@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import DataConfig, preset_config
 from dfcvae_tf.evaluation.dataset import TestData
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.run_dir import RunDir
 
 
@@ -24,7 +24,7 @@ def trained_on(tmp_path):
         config = dataclasses.replace(
             preset_config("mnist-vae"), data=DataConfig(dataset=dataset)
         )
-        return InferenceModel(config, run, vae=None)
+        return LoadedRun(config, run, vae=None)
 
     return make
 

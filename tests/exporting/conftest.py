@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dfcvae_tf import checkpoints
-from dfcvae_tf.checkpoints import InferenceModel
 from dfcvae_tf.config import Config, apply_settings, preset_config
 from dfcvae_tf.exporting.saved_model import write_saved_model
+from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.weights import get_arrays, set_arrays
@@ -80,7 +80,7 @@ def _make_run():
 
 
 @pytest.fixture(name="model", scope="session")
-def _model(tmp_path_factory) -> InferenceModel:
+def _model(tmp_path_factory) -> LoadedRun:
     """The small run, loaded."""
     run = write_run(tmp_path_factory.mktemp("small") / "run", small_vae())
     return checkpoints.load_for_inference(str(run))

@@ -103,3 +103,24 @@ def test_sampled_latents_have_the_asked_mean_and_deviation():
     z = sample_z(tf.constant([[1.0, -2.0]]), tf.math.log([[4.0, 0.25]]), noise).numpy()
     np.testing.assert_allclose(z.mean(0), [1.0, -2.0], atol=0.03)
     np.testing.assert_allclose(z.std(0), [2.0, 0.5], rtol=0.02)
+
+
+@pytest.mark.parametrize("network", ["article", "conv", "hou64", "facenet64"])
+def test_weights_start_from_the_seed_alone(network):
+    shape = (28, 28, 1) if network in ("article", "conv") else (64, 64, 3)
+    config = ModelConfig(network=network, width=2)
+
+    def start(dtype="float32", seed=3):
+        return [v.numpy() for v in build_vae(config, shape, dtype, seed).variables]
+
+    first = start()
+    # Whatever was drawn and built before, and in every precision.
+    tf.keras.utils.set_random_seed(17)
+    tf.keras.layers.Dense(3)(tf.zeros([1, 2]))
+    for other in (start(), start("mixed_float16"), start("mixed_bfloat16")):
+        for a, b in zip(first, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    kernels = [(a, b) for a, b in zip(first, start(seed=4), strict=True) if a.ndim > 1]
+    assert all(np.abs(a - b).max() > 1e-3 for a, b in kernels)
+    # Layers of one shape start differently, and as their initializer says.
+    assert len({a.tobytes() for a, _ in kernels}) == len(kernels)

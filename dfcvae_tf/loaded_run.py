@@ -1,0 +1,151 @@
+"""A trained run, ready to use: images to latents, latents to images, NumPy in and out."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from dfcvae_tf.config import Config
+from dfcvae_tf.images import inference_batch
+from dfcvae_tf.models.vae import VAE
+from dfcvae_tf.run_dir import RunDir
+
+# Streams of random numbers, apart from each other for one seed.
+POSTERIOR, IMPORTANCE, PRIOR = range(3)
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedRun:
+    """A trained run; float32, in inference mode.
+
+    `encode`, `decode`, `reconstruct`, `generate` and `sample` take and return arrays of
+    any length and work in batches; `encoder` and `decoder` are for use in a graph.
+
+    Attributes:
+      config: the settings of the run.
+      run: the run it was loaded from.
+      vae: its networks.
+    """
+
+    config: Config
+    run: RunDir
+    vae: VAE
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        assert self.config.image_shape is not None  # loading saw to it
+        return self.config.image_shape
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent dimensions, D."""
+        return self.config.model.latent_dim
+
+    @property
+    def batch_size(self) -> int:
+        """How many images the networks work on at a time."""
+        return inference_batch(self.image_shape)
+
+    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """images [N, H, W, C] float in [0, 1] -> z_mean, z_log_var [N, D] float32.
+
+        Raises:
+          ValueError: they are not images of the run's shape, or not floats.
+        """
+        z_mean, z_log_var = self._in_batches(
+            self._encode, _checked(images, self.image_shape, "images")
+        )
+        return z_mean, z_log_var
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """z [N, D] float -> images [N, H, W, C] float32 in [0, 1].
+
+        Raises:
+          ValueError: z is not [N, D], or not floats.
+        """
+        (images,) = self._in_batches(
+            self._decode, _checked(z, (self.latent_dim,), "latents")
+        )
+        return images
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """images [N, H, W, C] float in [0, 1] -> the same decoded from their z_mean.
+
+        Raises:
+          ValueError: see `encode`.
+        """
+        return self.decode(self.encode(images)[0])
+
+    def generate(self, noise: np.ndarray) -> np.ndarray:
+        """Standard normal noise [N, D] float -> images [N, H, W, C] drawn from the prior.
+
+        Raises:
+          ValueError: noise is not [N, D], or not floats.
+        """
+        noise = _checked(noise, (self.latent_dim,), "noise")
+        return self.decode(self.vae.prior.from_noise(tf.constant(noise)).numpy())
+
+    def sample(self, count: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+        """Draws images from the prior.
+
+        Args:
+          count: number of images.
+          seed: the same seed gives the same images, and the first of more.
+          temperature: standard deviation of the noise they are made of.
+
+        Returns:
+          [count, H, W, C] float32 in [0, 1].
+        """
+        noise = tf.random.stateless_normal(
+            [count, self.latent_dim], stream_seed(seed, PRIOR, 0)
+        )
+        return self.generate(temperature * noise.numpy())
+
+    def encoder(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """One batch of images, as tensors; see `encode`."""
+        z_mean, z_log_var = self.vae.encoder(
+            tf.convert_to_tensor(images, tf.float32), training=False
+        )
+        return z_mean, z_log_var
+
+    def decoder(self, z: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """One batch of latents, as tensors; see `decode`."""
+        return self.vae.decode(tf.convert_to_tensor(z, tf.float32))
+
+    @functools.cached_property
+    def _encode(self) -> Callable:
+        return tf.function(self.encoder, reduce_retracing=True)
+
+    @functools.cached_property
+    def _decode(self) -> Callable:
+        return tf.function(lambda z: (self.decoder(z),), reduce_retracing=True)
+
+    def _in_batches(self, function: Callable, rows: np.ndarray) -> list[np.ndarray]:
+        parts = [
+            [values.numpy() for values in function(tf.constant(part))]
+            # No rows are one part of none: its results have the right shapes.
+            for part in np.split(
+                rows, range(self.batch_size, len(rows), self.batch_size)
+            )
+        ]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def stream_seed(seed: int, stream: int, index: tf.Tensor | int) -> tf.Tensor:
+    """The seed of one batch in one stream of random numbers, int64 [2]."""
+    return tf.stack(
+        [tf.constant(seed, tf.int64), tf.cast(index, tf.int64) * 4 + stream]
+    )
+
+
+def _checked(rows: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarray:
+    rows = np.asarray(rows)
+    if rows.shape[1:] != shape or rows.ndim != len(shape) + 1:
+        expected = ", ".join(map(str, shape))
+        raise ValueError(f"expected {what} [N, {expected}], got {list(rows.shape)}")
+    if rows.dtype.kind != "f":
+        raise ValueError(f"expected {what} as floats, got {rows.dtype}")
+    return rows.astype(np.float32, copy=False)

@@ -1,0 +1,71 @@
+"""Loaded runs: arrays of any length in and out."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import dfcvae_tf
+from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+from dfcvae_tf.files import read_arrays
+
+
+@pytest.fixture(name="run", scope="module")
+def _run():
+    return dfcvae_tf.load_run("pretrained:mnist_dfc_vae")
+
+
+@pytest.fixture(name="images", scope="module")
+def _images():
+    return read_arrays(SAMPLE_PATH)["test_images"][:700] / np.float32(255)
+
+
+def test_arrays_of_any_length_are_those_of_one_batch(run, images):
+    assert len(images) > run.batch_size
+    z_mean, z_log_var = run.encode(images)
+    assert z_mean.shape == z_log_var.shape == (700, 5)
+    for part in (slice(0, 3), slice(498, 503)):
+        expected = run.encoder(images[part])
+        np.testing.assert_allclose(z_mean[part], expected[0], atol=1e-5)
+        np.testing.assert_allclose(z_log_var[part], expected[1], atol=1e-5)
+        np.testing.assert_allclose(
+            run.decode(z_mean)[part], run.decoder(z_mean[part]), atol=1e-5
+        )
+    np.testing.assert_array_equal(run.reconstruct(images), run.decode(z_mean))
+    assert run.decode(np.zeros((0, 5), np.float32)).shape == (0, 28, 28, 1)
+
+
+def test_samples_are_a_function_of_the_seed_and_the_first_of_more(run):
+    samples = run.sample(20, seed=3)
+    assert samples.shape == (20, 28, 28, 1) and samples.dtype == np.float32
+    np.testing.assert_allclose(run.sample(20, seed=3), samples)
+    assert np.abs(run.sample(20, seed=4) - samples).max() > 0.5
+    centre = run.sample(2, temperature=0.0)
+    np.testing.assert_allclose(centre[0], centre[1], atol=1e-6)
+    np.testing.assert_allclose(centre[0], run.decode(np.zeros((1, 5)))[0], atol=1e-6)
+    # The prior is N(0, I): noise is what is decoded.
+    noise = np.random.default_rng(0).standard_normal((4, 5))
+    np.testing.assert_array_equal(run.generate(noise), run.decode(noise))
+
+
+def test_other_shapes_and_integers_are_refused(run, images):
+    for function, bad, message in (
+        (run.encode, images[0], r"expected images \[N, 28, 28, 1\], got \[28, 28, 1\]"),
+        (run.encode, np.zeros((1, 28, 28, 1), np.uint8), "images as floats, got uint8"),
+        (run.decode, np.zeros((2, 4)), r"latents \[N, 5\], got \[2, 4\]"),
+        (run.generate, np.zeros(5), r"noise \[N, 5\], got \[5\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            function(bad)
+
+
+def test_importing_the_package_is_light():
+    code = (
+        "import sys, dfcvae_tf; assert 'load_run' in dir(dfcvae_tf)\n"
+        "assert not {'tensorflow', 'numpy'} & set(sys.modules)\n"
+        "try: dfcvae_tf.no_such_name\n"
+        "except AttributeError as error: assert 'no_such_name' in str(error)\n"
+        "else: raise SystemExit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
