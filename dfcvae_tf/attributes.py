@@ -189,7 +189,7 @@ def _load(given: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Returns the run, where its images are, and the module that does the work."""
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
-    from dfcvae_tf.data.test_data import evaluation_data
+    from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.evaluation import attribute_study
 
     model = load_for_inference(given["run_dir"])

@@ -100,9 +100,9 @@ def main(values: flags.FlagValues) -> None:
     indices = _parse_indices(given["indices"])
 
     import_tensorflow()
-    from dfcvae_tf.data.test_data import evaluation_data
+    from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.evaluation import evaluator, report
-    from dfcvae_tf.evaluation.dataset import load_test_data
+    from dfcvae_tf.evaluation.dataset import load_evaluation_images
     from dfcvae_tf.evaluation.selection import parse_groups
 
     settings = evaluator.Settings(
@@ -127,7 +127,7 @@ def main(values: flags.FlagValues) -> None:
     where = evaluation_data(
         config, given["dataset"], given["data_dir"], given["offline"]
     )
-    data = load_test_data(config, where, given["num_images"])
+    data = load_evaluation_images(config, where, given["num_images"])
     check_writable(output_dir)
     evaluation = evaluator.evaluate(models, data, settings, progress)
     progress("writing the report")

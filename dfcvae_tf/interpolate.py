@@ -63,7 +63,7 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.evaluation import latent
 
     model = load_for_inference(given["run_dir"])
-    data = test_data.evaluation_data(
+    data = run_images.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
     images = chosen_images.load(model.config, data, ends)

@@ -71,7 +71,7 @@ def main(values: flags.FlagValues) -> None:
         raise UserError("--web needs a fixed --batch_size, such as 1: browsers do")
 
     import_tensorflow()
-    from dfcvae_tf.data.test_data import evaluation_data
+    from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.exporting import exporter, report
 
     start = time.monotonic()

@@ -15,7 +15,7 @@ from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.data.celeba import open_celeba
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
-from dfcvae_tf.data.test_data import image_from_file
+from dfcvae_tf.data.run_images import image_from_file
 from dfcvae_tf.evaluation.projector import CONFIG_NAME
 from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.images import read_image

@@ -96,7 +96,7 @@ def compare(
     Args:
       run_dir: a finished run, or `pretrained:NAME`.
       images: --dataset, --data_dir and --offline: what the export is checked on, see
-        `test_data.evaluation_data`.
+        `run_images.evaluation_data`.
       threads: numbers of threads, each measured by itself.
       repeats: pictures of each runtime per round.
       rounds: how often each runtime has its turn.
@@ -141,7 +141,7 @@ def _prepare(
       [K, H, W, C] in [0, 1].
     """
     import_tensorflow()
-    from dfcvae_tf.data.test_data import evaluation_data
+    from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.exporting import exporter
     from dfcvae_tf.exporting.manifest import NETWORKS, SAVED_MODEL
 

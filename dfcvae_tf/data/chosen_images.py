@@ -29,7 +29,7 @@ def load(config: Config, data: DataConfig, chosen: Sequence[int | str]) -> np.nd
 
     Args:
       config: the settings of a run; its image shape [H, W, C], crop and seed are used.
-      data: where indices point, see `test_data.evaluation_data`.
+      data: where indices point, see `run_images.evaluation_data`.
       chosen: K indices and paths, at least one.
 
     Returns:
@@ -38,15 +38,15 @@ def load(config: Config, data: DataConfig, chosen: Sequence[int | str]) -> np.nd
     Raises:
       UserError: an index is out of range, the data cannot be had, or a file is no image.
     """
-    from dfcvae_tf.data import test_data  # here: it needs TensorFlow
+    from dfcvae_tf.data import run_images  # here: it needs TensorFlow
 
     indices = [choice for choice in chosen if isinstance(choice, int)]
-    found = iter(test_data.test_images(config, data, indices)[0] if indices else ())
+    found = iter(run_images.images_at(config, data, indices)[0] if indices else ())
     return np.stack(
         [
             next(found)
             if isinstance(choice, int)
-            else test_data.image_from_file(config, choice)
+            else run_images.image_from_file(config, choice)
             for choice in chosen
         ]
     )

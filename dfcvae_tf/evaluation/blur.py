@@ -11,14 +11,14 @@ from itertools import combinations
 import numpy as np
 
 from dfcvae_tf.evaluation import comparisons, figures, selection, sharpness
-from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.section import ORIGINALS, Section
 
 _AXIS = "Laplacian variance"
 
 
 def measure_blur(
-    data: TestData,
+    data: EvaluationImages,
     reconstructions: Mapping[str, np.ndarray],
     groups: Mapping[str, np.ndarray],
     seed: int,

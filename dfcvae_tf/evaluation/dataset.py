@@ -6,14 +6,14 @@ import numpy as np
 
 from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.data.registry import open_source
-from dfcvae_tf.data.test_data import check_channels, first_batches
+from dfcvae_tf.data.run_images import check_channels, first_batches
 
 # Names of sources that have MNIST's test split.
 MNIST = ("mnist_sample", "mnist", "tfds:mnist")
 
 
 @dataclass(frozen=True)
-class TestData:
+class EvaluationImages:
     """Images of a test split.
 
     Attributes:
@@ -23,8 +23,6 @@ class TestData:
       name, description: of the source.
       total: size of the whole test split.
     """
-
-    __test__ = False  # pytest: not a test, whatever its name
 
     images: np.ndarray
     labels: np.ndarray | None
@@ -39,7 +37,9 @@ class TestData:
         return self.name in MNIST and len(self.images) == 10_000
 
 
-def load_test_data(config: Config, data: DataConfig, num_images: int) -> TestData:
+def load_evaluation_images(
+    config: Config, data: DataConfig, num_images: int
+) -> EvaluationImages:
     """Reads the first images of the test split, prepared as a run's training did.
 
     Args:
@@ -58,7 +58,7 @@ def load_test_data(config: Config, data: DataConfig, num_images: int) -> TestDat
         images.append(batch["image"])
         if "label" in batch:
             labels.append(batch["label"])
-    return TestData(
+    return EvaluationImages(
         images=np.concatenate(images),
         labels=np.concatenate(labels) if labels else None,
         class_names=source.class_names if labels else (),

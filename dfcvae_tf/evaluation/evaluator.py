@@ -14,7 +14,7 @@ from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import figures, inference, latent_space, selection
 from dfcvae_tf.evaluation.blur import measure_blur
-from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.fidelity import (
     describe_judge,
     measure_distances,
@@ -104,7 +104,7 @@ def load_runs(runs: Mapping[str, str]) -> dict[str, LoadedRun]:
 
 def evaluate(
     models: Mapping[str, LoadedRun],
-    data: TestData,
+    data: EvaluationImages,
     settings: Settings,
     progress: Callable[[str], None],
 ) -> Evaluation:
@@ -290,7 +290,7 @@ def _judge(
 
 def _robustness(
     models: Mapping[str, LoadedRun],
-    data: TestData,
+    data: EvaluationImages,
     chosen: np.ndarray,
     settings: Settings,
 ) -> Section:

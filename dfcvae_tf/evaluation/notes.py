@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from dfcvae_tf.checkpoints import read_provenance
-from dfcvae_tf.evaluation.dataset import MNIST, TestData
+from dfcvae_tf.evaluation.dataset import MNIST, EvaluationImages
 from dfcvae_tf.evaluation.judge import Judge
 from dfcvae_tf.loaded_run import LoadedRun
 
 _SMALL_GROUP = 30
 
 
-def data_notes(models: Mapping[str, LoadedRun], data: TestData) -> list[str]:
+def data_notes(models: Mapping[str, LoadedRun], data: EvaluationImages) -> list[str]:
     """What a reader must know before comparing these runs."""
     notes = []
     if len(data.images) < data.total:

@@ -10,8 +10,8 @@ import numpy as np
 
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
+from dfcvae_tf.data.run_images import check_channels, first_batches
 from dfcvae_tf.data.source import Source
-from dfcvae_tf.data.test_data import check_channels, first_batches
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.loaded_run import LoadedRun
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.evaluation.blur import measure_blur
-from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.judge import DIGITS
 from dfcvae_tf.evaluation.paired import compare_paired
 from dfcvae_tf.evaluation.selection import class_groups
@@ -18,7 +18,7 @@ def data():
     sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
     images = sample["test_images"][:300].astype(np.float32) / 255
     labels = sample["test_labels"][:300].astype(np.int64)
-    return TestData(images, labels, DIGITS, "mnist_sample", "digits", 10_000)
+    return EvaluationImages(images, labels, DIGITS, "mnist_sample", "digits", 10_000)
 
 
 def test_pairs_have_their_true_names_and_the_claim_comes_first(data):
@@ -50,7 +50,7 @@ def test_pairs_have_their_true_names_and_the_claim_comes_first(data):
 
 
 def test_one_run_without_labels(data):
-    plain = TestData(data.images, None, (), "folder", "photos", 300)
+    plain = EvaluationImages(data.images, None, (), "folder", "photos", 300)
     groups = class_groups({}, None, (), 300)
     section = measure_blur(plain, {"own": blur(data.images)}, groups, seed=0)
     assert section.results["verdicts"] == []
@@ -59,7 +59,9 @@ def test_one_run_without_labels(data):
 
 def test_a_class_without_images_has_no_box(data):
     some = data.labels < 5
-    part = TestData(data.images[some], data.labels[some], DIGITS, "digits", "", 300)
+    part = EvaluationImages(
+        data.images[some], data.labels[some], DIGITS, "digits", "", 300
+    )
     groups = class_groups({}, part.labels, DIGITS, len(part.images))
     section = measure_blur(part, {"own": blur(part.images)}, groups, seed=0)
     assert section.figures["blur_by_class"]

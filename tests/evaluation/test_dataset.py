@@ -7,7 +7,7 @@ import pytest
 
 from dfcvae_tf.config import DataConfig, preset_config
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation.dataset import load_test_data
+from dfcvae_tf.evaluation.dataset import load_evaluation_images
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.run_dir import ASSETS_DIR
 
@@ -16,21 +16,22 @@ CONFIG = dataclasses.replace(preset_config("mnist-vae"), image_shape=(28, 28, 1)
 
 def test_the_first_images_in_order():
     sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
-    data = load_test_data(CONFIG, DataConfig(), 1234)
+    data = load_evaluation_images(CONFIG, DataConfig(), 1234)
     np.testing.assert_array_equal(
         data.images, sample["test_images"][:1234].astype(np.float32) / 255
     )
     np.testing.assert_array_equal(data.labels, sample["test_labels"][:1234])
     assert data.total == 10_000 and not data.is_mnist
-    assert load_test_data(CONFIG, DataConfig(), 10_000).is_mnist
+    assert load_evaluation_images(CONFIG, DataConfig(), 10_000).is_mnist
 
 
 def test_images_are_resized_to_the_runs_shape():
     config = dataclasses.replace(CONFIG, image_shape=(16, 16, 1))
-    assert load_test_data(config, DataConfig(), 3).images.shape == (3, 16, 16, 1)
+    data = load_evaluation_images(config, DataConfig(), 3)
+    assert data.images.shape == (3, 16, 16, 1)
 
 
 def test_images_of_another_colour_are_refused():
     config = dataclasses.replace(CONFIG, image_shape=(28, 28, 3))
     with pytest.raises(UserError, match="images of 1 channels, the run makes 3"):
-        load_test_data(config, DataConfig(), 3)
+        load_evaluation_images(config, DataConfig(), 3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.config import DataConfig, preset_config
-from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.run_dir import RunDir
@@ -31,7 +31,7 @@ def trained_on(tmp_path):
 
 def data(name="mnist_sample", count=100, total=100):
     images = np.zeros((count, 28, 28, 1), np.float32)
-    return TestData(images, None, (), name, f"the {name}", total)
+    return EvaluationImages(images, None, (), name, f"the {name}", total)
 
 
 def test_same_data_needs_no_words(trained_on):

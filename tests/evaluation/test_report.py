@@ -9,7 +9,7 @@ import pytest
 
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.evaluation import evaluator, report
-from dfcvae_tf.evaluation.dataset import TestData
+from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.judge import DIGITS
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.run_dir import ASSETS_DIR
@@ -21,7 +21,7 @@ RUNS = {"plain <b>": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
 def evaluation():
     """Both pretrained runs on few images."""
     sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
-    data = TestData(
+    data = EvaluationImages(
         images=sample["test_images"][:120].astype(np.float32) / 255,
         labels=sample["test_labels"][:120].astype(np.int64),
         class_names=DIGITS,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.config import Config, DataConfig
-from dfcvae_tf.data import test_data
+from dfcvae_tf.data import run_images
 from dfcvae_tf.data.folder import is_test_file
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.data.pipeline import eval_batches
@@ -23,9 +23,8 @@ def config_of(image_shape=(28, 28, 1), **data) -> Config:
 @pytest.mark.parametrize("dataset", ["mnist", "tfds:mnist", "mnist_sample"])
 def test_runs_on_mnist_use_the_bundled_test_split(dataset):
     config = config_of(dataset=dataset, data_dir="theirs", offline=True)
-    assert (
-        test_data.evaluation_data(config, None, None, False).dataset == "mnist_sample"
-    )
+    data = run_images.evaluation_data(config, None, None, False)
+    assert data.dataset == "mnist_sample"
 
 
 def test_own_dataset_is_kept_unless_another_is_given():
@@ -37,17 +36,17 @@ def test_own_dataset_is_kept_unless_another_is_given():
         crop="none",
     )
     config = Config(data=own)
-    assert test_data.evaluation_data(config, None, None, False) == own
-    moved = test_data.evaluation_data(config, None, "here", True)
+    assert run_images.evaluation_data(config, None, None, False) == own
+    moved = run_images.evaluation_data(config, None, "here", True)
     assert moved == dataclasses.replace(own, data_dir="here", offline=True)
-    other = test_data.evaluation_data(config, "mnist", None, False)
+    other = run_images.evaluation_data(config, "mnist", None, False)
     assert other == dataclasses.replace(own, dataset="mnist", data_dir=None)
 
 
 def test_images_are_those_of_the_indices():
     config = config_of()
     indices = [9999, 5531, 0, 5531]
-    images, labels = test_data.test_images(config, config.data, indices)
+    images, labels = run_images.images_at(config, config.data, indices)
     arrays = read_arrays(SAMPLE_PATH)
     assert images.dtype == np.float32 and labels.dtype == np.int64
     np.testing.assert_allclose(images, arrays["test_images"][indices] / 255, atol=1e-7)
@@ -60,7 +59,7 @@ def test_images_are_prepared_as_in_training():
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, seed=3)
     )
-    images, labels = test_data.test_images(config, config.data, [7, 2])
+    images, labels = run_images.images_at(config, config.data, [7, 2])
     source = open_source(config.data, seed=3)
     (batch,) = eval_batches(source, "test", config.data, (20, 30, 3), 500)
     np.testing.assert_array_equal(images, batch["image"].numpy()[[7, 2]])
@@ -77,19 +76,19 @@ def test_a_file_looks_as_it_does_in_a_folder(tmp_path, image_shape, crop):
         pixels = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
         file.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
     config = config_of(image_shape, dataset=f"folder:{tmp_path}", crop=crop)
-    images, labels = test_data.test_images(config, config.data, [1])
+    images, labels = run_images.images_at(config, config.data, [1])
     assert labels is None
     second = [file for file in files if is_test_file(file.name)][1]
-    np.testing.assert_array_equal(test_data.image_from_file(config, second), images[0])
+    np.testing.assert_array_equal(run_images.image_from_file(config, second), images[0])
 
 
 @pytest.mark.parametrize("index", [-1, 10_000, 10**20])
 def test_an_index_out_of_range_is_told_the_range(index):
     config = config_of()
     with pytest.raises(UserError, match=f"no test image {index}; .* are 0 to 9999"):
-        test_data.test_images(config, config.data, [0, index])
+        run_images.images_at(config, config.data, [0, index])
 
 
 def test_an_unreadable_file_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot read image .*absent.png"):
-        test_data.image_from_file(config_of(), tmp_path / "absent.png")
+        run_images.image_from_file(config_of(), tmp_path / "absent.png")

@@ -1,4 +1,4 @@
-"""The images a trained run is tried on: which dataset, parts of it, image files."""
+"""The images a trained run is given: which dataset, parts of it, image files."""
 
 import dataclasses
 import os
@@ -93,7 +93,7 @@ def first_batches(
         raise (unreadable_file(error) or error) from error
 
 
-def test_images(
+def images_at(
     config: Config, data: DataConfig, indices: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads some images of the test split.
