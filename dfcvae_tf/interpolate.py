@@ -59,7 +59,7 @@ def main(values: flags.FlagValues) -> None:
 
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
-    from dfcvae_tf.data import test_data
+    from dfcvae_tf.data import run_images
     from dfcvae_tf.evaluation import latent
 
     model = load_for_inference(given["run_dir"])

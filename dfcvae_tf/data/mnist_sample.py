@@ -6,6 +6,7 @@
 import tensorflow as tf
 
 from dfcvae_tf import run_dir
+from dfcvae_tf.data.digits import DIGITS, MNIST_SHAPE
 from dfcvae_tf.data.source import SPLITS, Source
 from dfcvae_tf.files import read_arrays, sha256
 
@@ -34,8 +35,8 @@ def open_mnist_sample() -> Source:
         name="mnist_sample",
         description="MNIST 3.0.1: first 10,000 training images, whole test split",
         num_examples={split: len(arrays[f"{split}_labels"]) for split in SPLITS},
-        image_shape=(28, 28, 1),
-        class_names=tuple(str(digit) for digit in range(10)),
+        image_shape=MNIST_SHAPE,
+        class_names=DIGITS,
         dataset=dataset,
         digest=sha256(SAMPLE_PATH),
     )

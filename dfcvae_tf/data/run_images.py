@@ -10,14 +10,12 @@ import tensorflow as tf
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.data import cache
+from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.prepare import prepare_image
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import UserError
-
-# Their test split is in the bundled sample, complete and in the same order.
-IN_MNIST_SAMPLE = ("mnist", "tfds:mnist")
 
 
 def evaluation_data(
@@ -38,7 +36,7 @@ def evaluation_data(
     own = config.data
     if dataset is None:
         data_dir = data_dir or own.data_dir
-        dataset = "mnist_sample" if own.dataset in IN_MNIST_SAMPLE else own.dataset
+        dataset = "mnist_sample" if own.dataset in MNIST else own.dataset
     return dataclasses.replace(own, dataset=dataset, data_dir=data_dir, offline=offline)
 
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfcvae_tf.config import Config, DataConfig
+from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches
-
-# Names of sources that have MNIST's test split.
-MNIST = ("mnist_sample", "mnist", "tfds:mnist")
 
 
 @dataclass(frozen=True)

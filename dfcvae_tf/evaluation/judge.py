@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.config import Config, ObjectiveConfig
+from dfcvae_tf.data.digits import are_like_mnist
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.perceptual.classifiers import load_classifier
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor, KerasFeatures
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 
 MNIST_JUDGE = "mnist_judge"
-DIGITS = tuple(str(digit) for digit in range(10))
 _MNIST_JUDGE_LAYERS = ("pool3", "logits")
 
 
@@ -113,8 +113,7 @@ def build_judge(
         cannot take these images.
     """
     if name is None:
-        digits = image_shape == (28, 28, 1) and tuple(class_names) == DIGITS
-        name = MNIST_JUDGE if digits else "none"
+        name = MNIST_JUDGE if are_like_mnist(image_shape, class_names) else "none"
     if name == "none":
         return None
     if any(run.objective.perceptual_model == name for run in runs):

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from dfcvae_tf.checkpoints import read_provenance
-from dfcvae_tf.evaluation.dataset import MNIST, EvaluationImages
+from dfcvae_tf.data.digits import MNIST
+from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.judge import Judge
 from dfcvae_tf.loaded_run import LoadedRun
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dfcvae_tf.data.digits import are_digits
 from dfcvae_tf.errors import UserError, unknown_name
-from dfcvae_tf.evaluation.judge import DIGITS
 
 NUM_SHOWN = 10
 ALL = "all"
@@ -71,7 +71,7 @@ def choose_paths(
     The article's pairs of digits where the shown images have these, else the first six
     of the shown images in pairs.
     """
-    if labels is not None and tuple(class_names) == DIGITS:
+    if labels is not None and are_digits(class_names):
         of_class = {class_names[labels[i]]: i for i in reversed(indices)}
         if all(a in of_class and b in of_class for a, b in ARTICLE_PATHS):
             return [(of_class[a], of_class[b]) for a, b in ARTICLE_PATHS]
@@ -102,7 +102,7 @@ def class_groups(
             raise UserError("--groups needs a dataset with labels")
         return groups
     of_class = {name: labels == label for label, name in enumerate(class_names)}
-    if not wanted and tuple(class_names) == DIGITS and of_class["1"].any():
+    if not wanted and are_digits(class_names) and of_class["1"].any():
         groups["class ≠ 1"] = ~of_class["1"]
     for name, members in wanted.items():
         if name in groups or name in map(_class_title, class_names):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data.digits import are_like_mnist
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches
 from dfcvae_tf.data.source import Source
@@ -75,9 +76,8 @@ def calibration_samples(model: LoadedRun, data: DataConfig, seed: int) -> Sample
         **_drawn(rng, model, DRAWN),
         "interpolations": ends[0] * share + ends[1] * (1 - share),
     }
-    return Samples(
-        source.description, _are_digits(model, source), images, z_mean, latents
-    )
+    digits = are_like_mnist(model.config.image_shape, source.class_names)
+    return Samples(source.description, digits, images, z_mean, latents)
 
 
 def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
@@ -86,7 +86,7 @@ def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
     Args and errors are those of `calibration_samples`.
     """
     source = _open(model, data)
-    digits = _are_digits(model, source)
+    digits = are_like_mnist(model.config.image_shape, source.class_names)
     images = _images(
         model, source, data, "test", CHECK_DIGITS if digits else CHECK_IMAGES
     )
@@ -119,11 +119,6 @@ def _open(model: LoadedRun, data: DataConfig) -> Source:
             "with --dataset, such as --dataset=folder:PATH"
         ) from error
     return source
-
-
-def _are_digits(model: LoadedRun, source: Source) -> bool:
-    ten = tuple(str(digit) for digit in range(10))
-    return model.config.image_shape == (28, 28, 1) and source.class_names == ten
 
 
 def _images(

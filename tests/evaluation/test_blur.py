@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.evaluation.blur import measure_blur
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.judge import DIGITS
 from dfcvae_tf.evaluation.paired import compare_paired
 from dfcvae_tf.evaluation.selection import class_groups
 from dfcvae_tf.evaluation.sharpness import blur, laplacian_variance

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dfcvae_tf import images as images_lib
+from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.evaluation import evaluator, report
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.judge import DIGITS
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.run_dir import ASSETS_DIR
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import selection
-from dfcvae_tf.evaluation.judge import DIGITS
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.run_dir import ASSETS_DIR
 
