@@ -15,6 +15,7 @@ from absl import flags
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.presets import PRESETS, preset_config
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
 
 DEFAULT_PRESETS = {"dfc_vae": "mnist-dfc-vae", "vae": "mnist-vae"}
@@ -26,7 +27,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "preset",
         None,
         f"settings to start from, which every other flag overrides: "
-        f"{' | '.join(config_lib.PRESETS)} (default: mnist-dfc-vae, with "
+        f"{' | '.join(PRESETS)} (default: mnist-dfc-vae, with "
         "--objective=vae mnist-vae)",
         flag_values=values,
     )
@@ -56,7 +57,7 @@ def main(values: flags.FlagValues) -> None:
     preset = values["preset"].value
     preset = preset or DEFAULT_PRESETS.get(settings.get("objective", "dfc_vae"))
     config = config_lib.apply_settings(
-        config_lib.preset_config(preset or "mnist-dfc-vae"), settings
+        preset_config(preset or "mnist-dfc-vae"), settings
     )
     run_dir = values["run_dir"].value or f"runs/{config.preset}"
     if run_dir.startswith(PRETRAINED_PREFIX):

@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from dfcvae_tf import checkpoints as checkpoints_lib
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
-from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
 from dfcvae_tf.training.steps import TrainState

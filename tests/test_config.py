@@ -1,58 +1,13 @@
-"""Settings: presets, checks, JSON."""
+"""Settings: checks, JSON."""
 
 import dataclasses
-import json
 
 import pytest
 
 from dfcvae_tf import config as config_lib
-from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
-
-
-@pytest.mark.parametrize("name", config_lib.PRESETS)
-def test_presets_are_valid_and_survive_json(name):
-    config = preset_config(name)
-    config_lib.check(config)
-    assert config.preset == name
-    written = json.loads(json.dumps(config_lib.to_dict(config)))
-    assert config_lib.from_dict(written) == config
-
-
-def test_article_presets_are_the_articles_recipe():
-    plain, dfc = preset_config("article-vae"), preset_config("article-dfc-vae")
-    for config in (plain, dfc):
-        assert config.optimizer.optimizer == "rmsprop"
-        assert config.optimizer.learning_rate == 1e-3
-        assert config.optimizer.schedule == "constant"
-        assert config.training.batch_size == 32
-        assert config.training.epochs == 15
-        assert config.model.latent_dim == 5
-        assert config.objective.kl_weight == 1.0
-        assert config.objective.free_bits == 0.0
-        assert config.objective.pixel_reduction == "sum"
-        assert config.objective.perceptual_reduction == "sum"
-        assert config.objective.perceptual_normalization == "none"
-    assert plain.objective.pixel_loss == "bernoulli"
-    assert plain.objective.pixel_weight == 1.0
-    assert dfc.objective.pixel_weight == 0.0
-    assert dfc.objective.perceptual_model == "mnist_classifier"
-
-
-def test_hou2017_presets_differ_in_nothing_but_the_loss():
-    plain = preset_config("hou2017-vae")
-    for digits in ("123", "345"):
-        dfc = preset_config(f"hou2017-vae-{digits}")
-        same = dataclasses.replace(plain, preset=dfc.preset, objective=dfc.objective)
-        assert dfc == same
-        names = tuple(f"block{digit}_conv1" for digit in digits)
-        assert dfc.objective.perceptual_layers == names
-    assert (plain.model.network, plain.model.latent_dim) == ("hou64", 100)
-    assert (plain.training.batch_size, plain.training.epochs) == (64, 5)
-    assert plain.optimizer.learning_rate == 5e-4
-    # Halved from epoch to epoch.
-    assert plain.optimizer.decay_stages == plain.training.epochs
-    assert plain.optimizer.decay_factor == 0.5
+from dfcvae_tf.presets import preset_config
 
 
 def test_one_name_may_stand_for_several_layers():
@@ -139,11 +94,6 @@ def test_a_plain_vae_has_no_perceptual_model():
         )
     with pytest.raises(UserError, match="--perceptual_layers is set"):
         apply_settings(preset_config("mnist-vae"), {"perceptual_layers": ("conv1",)})
-
-
-def test_unknown_preset_lists_the_known():
-    with pytest.raises(UserError, match="article-vae.*Did you mean 'mnist-vae'"):
-        preset_config("mnist-vea")
 
 
 def test_only_settings_that_change_the_computation_differ():

@@ -8,9 +8,10 @@ import pytest
 
 from dfcvae_tf import checkpoints
 from dfcvae_tf.command_line import run_program
-from dfcvae_tf.config import apply_settings, preset_config
+from dfcvae_tf.config import apply_settings
 from dfcvae_tf.evaluate import define_flags, main
 from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 
 PAIR = "--runs=vae=pretrained:mnist_vae,dfc=pretrained:mnist_dfc_vae"

@@ -24,6 +24,7 @@ ROWS = [
         "provenance",
         "weights",
     },
+    {"presets"},
     {"losses"},
     {
         "attribute_vectors",

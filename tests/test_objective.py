@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf.config import ObjectiveConfig, apply_settings, preset_config
+from dfcvae_tf.config import ObjectiveConfig, apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.objective import Objective, measure_layer_energies
+from dfcvae_tf.presets import preset_config
 
 STEP = tf.constant(0, tf.int64)
 

@@ -15,8 +15,9 @@ from absl import flags
 
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.common_flags import DATASETS, refuse_other_commands
-from dfcvae_tf.config import PRESETS, apply_settings, preset_config
+from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.presets import PRESETS, preset_config
 from tools import data_rates, decoder_speed, training_speed
 
 # Flags that only some commands have.

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dfcvae_tf.command_line import import_tensorflow
-from dfcvae_tf.config import Config, apply_settings, preset_config
+from dfcvae_tf.config import Config, apply_settings
 from dfcvae_tf.exporting import latency
+from dfcvae_tf.presets import preset_config
 from tools.contestants import Contestant, answer
 
 # Keras' `fit`, and precisions of this program.

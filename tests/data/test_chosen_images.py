@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from dfcvae_tf import images as images_lib
-from dfcvae_tf.config import DataConfig, preset_config
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.presets import preset_config
 
 CONFIG = dataclasses.replace(preset_config("mnist-vae"), image_shape=(28, 28, 1))
 

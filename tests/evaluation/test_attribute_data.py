@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from dfcvae_tf import images as images_lib
-from dfcvae_tf.config import DataConfig, ModelConfig, preset_config
+from dfcvae_tf.config import DataConfig, ModelConfig
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import attribute_data
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 
 

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dfcvae_tf.config import DataConfig, preset_config
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation.dataset import load_evaluation_images
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import ASSETS_DIR
 
 CONFIG = dataclasses.replace(preset_config("mnist-vae"), image_shape=(28, 28, 1))

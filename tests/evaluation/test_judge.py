@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dfcvae_tf.config import preset_config
 from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation.judge import build_judge
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import ASSETS_DIR
 
 RUNS = [

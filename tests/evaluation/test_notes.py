@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from dfcvae_tf.config import DataConfig, preset_config
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dfcvae_tf import checkpoints
-from dfcvae_tf.config import Config, apply_settings, preset_config
+from dfcvae_tf.config import Config, apply_settings
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import VAE, build_vae
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.weights import get_arrays, set_arrays
 

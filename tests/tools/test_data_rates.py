@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf.config import DataConfig, apply_settings, preset_config
+from dfcvae_tf.config import DataConfig, apply_settings
 from dfcvae_tf.data.source import Source
+from dfcvae_tf.presets import preset_config
 from tools import data_rates
 
 

@@ -5,12 +5,13 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf.checkpoints import Checkpoints
-from dfcvae_tf.config import ObjectiveConfig, apply_settings, preset_config
+from dfcvae_tf.config import ObjectiveConfig, apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.models import hou
 from dfcvae_tf.models.vae import NETWORKS, build_vae, sample_z
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.training import keras_compat, optimizers, steps
 
 SHAPE = (8, 8, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dfcvae_tf.config import preset_config
+from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import summaries
 from dfcvae_tf.training.summaries import RunLog

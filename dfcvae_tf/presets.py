@@ -1,0 +1,155 @@
+"""Settings to start from: published recipes, and what suits the bundled data.
+
+Every weight is in the units of `config.ObjectiveConfig`, whatever those of the source.
+"""
+
+import dataclasses
+
+from dfcvae_tf.config import (
+    PLAIN_VAE,
+    Config,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from dfcvae_tf.errors import unknown_name
+
+_ARTICLE = Config(
+    data=DataConfig(dataset="mnist"),
+    optimizer=OptimizerConfig(optimizer="rmsprop", learning_rate=1e-3),
+    training=TrainingConfig(epochs=15, batch_size=32),
+)
+
+# The bundled runs are these two with --dataset=mnist and more steps. A short warm-up
+# keeps the encoder's few dense units alive (see models/article.py).
+_MNIST = Config(
+    optimizer=OptimizerConfig(
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_steps=150,
+        ema_decay=0.999,
+    ),
+    training=TrainingConfig(steps=1000, batch_size=128),
+)
+
+# Early layers alone blur, late ones alone leave a texture that only looks sharp; with
+# these weights of relative distances both objectives end near 12 nats of KL.
+_MNIST_DFC = ObjectiveConfig(
+    perceptual_layers=("conv1", "conv2", "conv3", "dense1"),
+    perceptual_layer_weights=(50.0, 60.0, 80.0, 60.0),
+    perceptual_normalization="energy",
+)
+
+# Hou, Shen, Sun and Qiu, "Deep feature consistent variational autoencoder" (WACV 2017,
+# arXiv:1610.00291): batch 64, 5 epochs of CelebA, Adam at 0.0005, halved after each epoch,
+# faces cut to x 30-168, y 40-178. Their code (github.com/houxianxu/DFC-VAE) makes 128x128
+# pixels (--network=hou128 --image_size=128) in batches of 40, has Adam's beta1 at 0.5,
+# and in its second epoch halves the rate after each step, which ends the learning; its
+# decoder's last layer is linear and its padding replicated (--decoder_output=linear
+# --decoder_padding=replicate).
+_HOU2017 = Config(
+    data=DataConfig(dataset="tfds:celeb_a", image_size=(64, 64), crop="hou"),
+    model=ModelConfig(network="hou64", latent_dim=100),
+    optimizer=OptimizerConfig(
+        optimizer="adam",
+        learning_rate=5e-4,
+        schedule="staircase",
+        decay_factor=0.5,
+        decay_stages=5,
+    ),
+    training=TrainingConfig(epochs=5, batch_size=64),
+)
+
+# Their code minimises KL + 0.5 * sum over layers of the mean squared difference of
+# features (of pixels from 0 to 255); the mean is also over the batch, but the KL is
+# summed over it: per image 0.5 / 64. Equations 4 and 5 of the paper, read per image, give
+# --perceptual_weight=0.25 (another half, no batch): the KL is then five times that of the
+# plain VAE after as many steps, and samples look less like faces.
+_HOU2017_DFC = ObjectiveConfig(
+    kl_weight=1.0,
+    perceptual_weight=0.5 / 64,
+    perceptual_reduction="mean",
+    perceptual_model="keras:VGG19",
+    perceptual_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
+)
+
+PRESETS: dict[str, Config] = {
+    # Krasser, "Deep feature consistent variational auto-encoder" (2018): the plain VAE.
+    "article-vae": dataclasses.replace(
+        _ARTICLE, preset="article-vae", objective=PLAIN_VAE
+    ),
+    # The same article's DFC-VAE: two layers, weights 1, sums of squared differences.
+    "article-dfc-vae": dataclasses.replace(_ARTICLE, preset="article-dfc-vae"),
+    # The KL weight brings the plain VAE to the KL of the DFC-VAE, 12.4 nats after 20
+    # epochs of MNIST, so that the two compare at the same rate.
+    "mnist-vae": dataclasses.replace(
+        _MNIST,
+        preset="mnist-vae",
+        objective=dataclasses.replace(PLAIN_VAE, kl_weight=1.05),
+    ),
+    "mnist-dfc-vae": dataclasses.replace(
+        _MNIST, preset="mnist-dfc-vae", objective=_MNIST_DFC
+    ),
+    # The plain VAE of Hou et al. The paper does not give its weights; their code adds the
+    # squared error of pixels in [0, 1] to the KL, both summed: half of it twice. (It is
+    # the one thing their code trains at a constant 0.0002, in batches of 20 with twice
+    # the channels; here it differs from the two below in nothing but the loss.)
+    "hou2017-vae": dataclasses.replace(
+        _HOU2017,
+        preset="hou2017-vae",
+        objective=dataclasses.replace(
+            PLAIN_VAE, pixel_loss="gaussian", pixel_weight=2.0, pixel_reduction="sum"
+        ),
+    ),
+    # relu1_1, relu2_1 and relu3_1 of VGG19.
+    "hou2017-vae-123": dataclasses.replace(
+        _HOU2017, preset="hou2017-vae-123", objective=_HOU2017_DFC
+    ),
+    # relu3_1, relu4_1 and relu5_1.
+    "hou2017-vae-345": dataclasses.replace(
+        _HOU2017,
+        preset="hou2017-vae-345",
+        objective=dataclasses.replace(
+            _HOU2017_DFC,
+            perceptual_layers=("block3_conv1", "block4_conv1", "block5_conv1"),
+        ),
+    ),
+    # The VAE of github.com/davidsandberg/facenet, as its wiki trains it: batch 128, 50,000
+    # steps, Adam at a constant 0.0002 (the script's default is 0.0005), 1 * KL + 0.5 *
+    # squared differences of the first three convolutions, summed over layer and batch,
+    # though the KL is averaged over it: per image 0.5 * 128. There, faces of CASIA-WebFace
+    # are aligned by MTCNN, FaceNet sees the original at 160x160 beside the enlarged
+    # 64x64 reconstruction, both scaled by the mean colour of all faces; here both are
+    # 64x64 and whitened image by image, as FaceNet was trained. The decoder ends in a
+    # batch normalisation there, which fixes the contrast of a batch. The graph is to be
+    # downloaded from the links in that repository: --perceptual_model=graphdef:PATH.pb.
+    # These weights reconstruct well, but with a thousand nats the prior's samples are no
+    # faces; with a KL weight of some 300 times the perceptual weight they are.
+    "facenet-dfc-vae": Config(
+        preset="facenet-dfc-vae",
+        data=DataConfig(dataset="tfds:celeb_a", image_size=(64, 64), crop="facenet160"),
+        model=ModelConfig(network="facenet64", latent_dim=100),
+        objective=ObjectiveConfig(
+            kl_weight=1.0,
+            perceptual_weight=0.5 * 128,
+            perceptual_reduction="sum",
+            perceptual_model="graphdef:20170512-110547.pb",
+        ),
+        optimizer=OptimizerConfig(optimizer="adam", learning_rate=2e-4),
+        training=TrainingConfig(steps=50_000, batch_size=128),
+    ),
+}
+
+
+def preset_config(name: str) -> Config:
+    """Returns the settings of a preset.
+
+    Raises:
+      UserError: the name is unknown.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
