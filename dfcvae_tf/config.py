@@ -139,6 +139,11 @@ class ObjectiveConfig:
         "training images, so that weights mean the same with any network",
     )
 
+    @property
+    def is_perceptual(self) -> bool:
+        """Whether there is a perceptual loss."""
+        return self.perceptual_model is not None
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:

@@ -1,120 +1,175 @@
-"""The parts of the objective and their weights -> one total.
+"""The objective: a list of terms, each of a forward pass, that add up to the loss.
 
     loss = pixel_weight * pixel + perceptual_weight * sum_l w_l * distance_l
            + kl_weight(step) * KL
 
-Every value is per image. A plain VAE is an objective without a perceptual model.
+Every value is per image. `build_objective` makes the terms that settings ask for; a plain
+VAE is an objective without the perceptual one.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
 from dfcvae_tf import losses
 from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.models.vae import ForwardPass
 
-# images [N, H, W, C] float32 in [0, 1] -> one float32 tensor [N, ...] per layer
-Features = Callable[[tf.Tensor], Sequence[tf.Tensor]]
+Terms = dict[str, tf.Tensor]
+
+
+class Features(Protocol):
+    """What a perceptual model is to the objective; see `FeatureExtractor`."""
+
+    layers: tuple[str, ...]
+
+    def __call__(self, images: tf.Tensor) -> Sequence[tf.Tensor]:
+        """images [N, H, W, C] float32 in [0, 1] -> float32 [N, ...] per layer."""
+
+
+class Term(Protocol):
+    """A part of the loss.
+
+    Attributes:
+      name: of the weighted part.
+    """
+
+    name: str
+
+    def __call__(self, forward: ForwardPass) -> Terms:
+        """Returns `name`, [N] float32, and what else is logged, [N, ...] float32."""
 
 
 class Objective:
-    """Computes the loss of a batch from images, the decoder's outputs and latents.
+    """The sum of its terms.
 
     Attributes:
-      parts: names of the weighted parts that add up to "loss".
+      parts: names of the terms; the values of these names add up to "loss".
+      settled_step: from this step on, weights are constant.
     """
+
+    def __init__(self, terms: Iterable[Term], settled_step: int = 0):
+        self._terms = tuple(terms)
+        self.parts = tuple(term.name for term in self._terms)
+        self.settled_step = settled_step
+
+    def __call__(self, forward: ForwardPass) -> Terms:
+        """Returns every term by its name, what else the terms log, and "loss"."""
+        values: Terms = {}
+        for term in self._terms:
+            values |= term(forward)
+        values["loss"] = tf.add_n([values[part] for part in self.parts])
+        return values
+
+
+def build_objective(
+    config: ObjectiveConfig,
+    features: Features | None = None,
+    layer_energies: Sequence[float] | None = None,
+) -> Objective:
+    """Returns the objective that settings ask for.
+
+    Args:
+      config: kinds of terms, weights, reductions.
+      features: the perceptual model; None for a plain VAE.
+      layer_energies: mean of ||Phi_l(x)||^2 over training images, one per layer; needed
+        with perceptual_normalization="energy".
+
+    Raises:
+      UserError: the number of layer weights is not the number of layers.
+    """
+    terms: list[Term] = []
+    if config.pixel_weight > 0:
+        terms.append(
+            PixelLoss(config.pixel_weight, config.pixel_loss, config.pixel_reduction)
+        )
+    if features is not None:
+        terms.append(build_perceptual_loss(config, features, layer_energies))
+    terms.append(KLLoss(config.kl_weight, config.kl_warmup_steps, config.free_bits))
+    return Objective(terms, settled_step=config.kl_warmup_steps)
+
+
+def build_perceptual_loss(
+    config: ObjectiveConfig,
+    features: Features,
+    layer_energies: Sequence[float] | None = None,
+) -> "PerceptualLoss":
+    """Returns the perceptual term; arguments and errors are those of `build_objective`."""
+    layers = features.layers
+    weights = config.perceptual_layer_weights or (1.0,) * len(layers)
+    if len(weights) != len(layers):
+        raise UserError(
+            f"--perceptual_layer_weights has {len(weights)} values for {len(layers)} "
+            f"layers ({', '.join(layers)}); give one per layer"
+        )
+    if config.perceptual_normalization == "energy":
+        if layer_energies is None or len(layer_energies) != len(layers):
+            raise ValueError("energy normalization needs one energy per layer")
+        weights = tuple(w / e for w, e in zip(weights, layer_energies, strict=True))
+    return PerceptualLoss(
+        features, weights, config.perceptual_weight, config.perceptual_reduction
+    )
+
+
+class PixelLoss:
+    """Compares images with reconstructions pixel by pixel."""
+
+    name = "pixel_loss"
+
+    def __init__(self, weight: float, kind: str, reduction: str):
+        """Takes `pixel_weight`, `pixel_loss` and `pixel_reduction` of the settings."""
+        self._weight = weight
+        self._kind = kind
+        self._reduction = reduction
+
+    def __call__(self, forward: ForwardPass) -> Terms:
+        if self._kind == "bernoulli":
+            term = losses.bernoulli_nll_nats(forward.images, forward.outputs)
+        else:
+            # -log p(x|z) of a Gaussian with unit variance, without its constant.
+            squared = losses.squared_error(forward.images, forward.reconstruction)
+            term = 0.5 * squared
+        return {
+            self.name: self._weight * _reduce(term, self._reduction, forward.images)
+        }
+
+
+class PerceptualLoss:
+    """Compares images with reconstructions by the features of a frozen network.
+
+    Hou et al. (2017), equations 4 and 5, with a weight per layer.
+    """
+
+    name = "perceptual_loss"
 
     def __init__(
         self,
-        config: ObjectiveConfig,
-        features: Features | None = None,
-        layers: Sequence[str] = (),
-        layer_energies: Sequence[float] | None = None,
-        decoder_output: str = "sigmoid",
+        features: Features,
+        layer_weights: Sequence[float],
+        weight: float,
+        reduction: str,
     ):
-        """Makes the objective.
+        """Takes the perceptual model, a weight per layer, and one for the sum of all.
 
         Args:
-          config: kinds of terms, weights, reductions.
-          features: the perceptual model; None for a plain VAE.
-          layers: names of the layers that `features` returns, in order.
-          layer_energies: mean of ||Phi_l(x)||^2 over training images, one per layer;
-            needed with perceptual_normalization="energy".
-          decoder_output: what makes the reconstruction of the decoder's outputs, see
-            `ModelConfig`.
-
-        Raises:
-          UserError: the number of layer weights is not the number of layers.
+          features: the perceptual model.
+          layer_weights: one per layer of it, energies included.
+          weight: of their sum.
+          reduction: "sum" or "mean", over the features of a layer.
         """
-        self.config = config
-        self.features = features
-        self.layers = tuple(layers)
-        self.decoder_output = decoder_output
-        weights = config.perceptual_layer_weights or (1.0,) * len(self.layers)
-        if features is not None and len(weights) != len(self.layers):
-            raise UserError(
-                f"--perceptual_layer_weights has {len(weights)} values for "
-                f"{len(self.layers)} layers ({', '.join(self.layers)}); "
-                "give one per layer"
-            )
-        if config.perceptual_normalization == "energy" and features is not None:
-            if layer_energies is None or len(layer_energies) != len(self.layers):
-                raise ValueError("energy normalization needs one energy per layer")
-            weights = tuple(w / e for w, e in zip(weights, layer_energies, strict=True))
-        self.layer_weights = tuple(weights)
-        self.parts: tuple[str, ...] = ("kl_loss",)
-        if features is not None:
-            self.parts = ("perceptual_loss", *self.parts)
-        if config.pixel_weight > 0:
-            self.parts = ("pixel_loss", *self.parts)
+        self._features = features
+        self._layer_weights = tuple(layer_weights)
+        self._weight = weight
+        self._reduction = reduction
 
-    def __call__(
-        self,
-        images: tf.Tensor,
-        outputs: tf.Tensor,
-        z_mean: tf.Tensor,
-        z_log_var: tf.Tensor,
-        step: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        """Returns the terms of a batch, [N] float32 where not said otherwise.
+    def __call__(self, forward: ForwardPass) -> Terms:
+        return self.compare(forward.images, forward.reconstruction)
 
-        Args:
-          images: [N, H, W, C] float32 in [0, 1].
-          outputs: [N, H, W, C] float32 of the decoder.
-          z_mean: [N, D].
-          z_log_var: [N, D].
-          step: [] integer, the number of steps done so far; drives the KL warm-up.
-
-        Returns:
-          "loss" and its weighted parts (`self.parts`, which add up to it), and
-          unweighted "kl_nats", "distance/LAYER" (reduced, before any weight) and
-          "kl_nats_per_dimension", which is [N, D].
-        """
-        config = self.config
-        images = tf.convert_to_tensor(images, tf.float32)
-        terms: dict[str, tf.Tensor] = {}
-        if config.pixel_weight > 0:
-            pixel = self._pixel_term(images, outputs)
-            terms["pixel_loss"] = config.pixel_weight * pixel
-        if self.features is not None:
-            terms |= self.perceptual_terms(images, self._reconstruction(outputs))
-        kl_per_dimension = losses.kl_nats_per_dimension(z_mean, z_log_var)
-        terms["kl_nats_per_dimension"] = kl_per_dimension
-        terms["kl_nats"] = tf.reduce_sum(kl_per_dimension, axis=-1)
-        # Kingma et al. (2016), equation 15, applied to each image instead of to the
-        # batch mean, so that the term stays per image and independent of the batch.
-        free_nats = config.free_bits * math.log(2)
-        penalised = tf.reduce_sum(tf.maximum(kl_per_dimension, free_nats), axis=-1)
-        terms["kl_loss"] = self.kl_weight(step) * penalised
-        terms["loss"] = tf.add_n([terms[part] for part in self.parts])
-        return terms
-
-    def perceptual_terms(
-        self, images: tf.Tensor, others: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """Compares images by the features of the perceptual model (there must be one).
+    def compare(self, images: tf.Tensor, others: tf.Tensor) -> Terms:
+        """Compares two batches of images.
 
         Args:
           images: [N, H, W, C] float32 in [0, 1]; no gradient flows to them.
@@ -124,45 +179,51 @@ class Objective:
           "distance/LAYER" (reduced, before any weight) and the weighted
           "perceptual_loss"; [N] float32 each.
         """
-        config = self.config
-        assert self.features is not None
-        terms: dict[str, tf.Tensor] = {}
+        terms: Terms = {}
         total = tf.constant(0.0)
-        targets = [tf.stop_gradient(f) for f in self.features(images)]
-        features = self.features(others)
+        targets = [tf.stop_gradient(f) for f in self._features(images)]
+        features = self._features(others)
         for layer, weight, target, feature in zip(
-            self.layers, self.layer_weights, targets, features, strict=True
+            self._features.layers, self._layer_weights, targets, features, strict=True
         ):
             distance = _reduce(
-                losses.squared_error(target, feature),
-                config.perceptual_reduction,
-                target,
+                losses.squared_error(target, feature), self._reduction, target
             )
             terms[f"distance/{layer}"] = distance
             total += weight * distance
-        terms["perceptual_loss"] = config.perceptual_weight * total
+        terms[self.name] = self._weight * total
         return terms
 
-    def kl_weight(self, step: tf.Tensor) -> tf.Tensor:
-        """The KL weight at a step: rises linearly during the warm-up, then constant."""
-        config = self.config
-        if config.kl_warmup_steps == 0:
-            return tf.constant(config.kl_weight, tf.float32)
-        progress = tf.cast(step + 1, tf.float32) / config.kl_warmup_steps
-        return config.kl_weight * tf.minimum(progress, 1.0)
 
-    def _reconstruction(self, outputs: tf.Tensor) -> tf.Tensor:
-        # Linear outputs beyond [0, 1] stay there: cut off, as an image is, they would
-        # have no gradient to come back by.
-        return outputs if self.decoder_output == "linear" else tf.sigmoid(outputs)
+class KLLoss:
+    """The divergence of the posterior from the prior, in nats."""
 
-    def _pixel_term(self, images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        if self.config.pixel_loss == "bernoulli":
-            term = losses.bernoulli_nll_nats(images, outputs)
-        else:
-            # -log p(x|z) of a Gaussian with unit variance, without its constant.
-            term = 0.5 * losses.squared_error(images, self._reconstruction(outputs))
-        return _reduce(term, self.config.pixel_reduction, images)
+    name = "kl_loss"
+
+    def __init__(self, weight: float, warmup_steps: int = 0, free_bits: float = 0.0):
+        """Takes `kl_weight`, `kl_warmup_steps` and `free_bits` of the settings."""
+        self._weight = weight
+        self._warmup_steps = warmup_steps
+        self._free_nats = free_bits * math.log(2)
+
+    def __call__(self, forward: ForwardPass) -> Terms:
+        """Returns "kl_nats_per_dimension" [N, D], "kl_nats" and "kl_loss" [N]."""
+        per_dimension = forward.prior.kl(forward.z_mean, forward.z_log_var)
+        # Kingma et al. (2016), equation 15, applied to each image instead of to the
+        # batch mean, so that the term stays per image and independent of the batch.
+        penalised = tf.reduce_sum(tf.maximum(per_dimension, self._free_nats), axis=-1)
+        return {
+            "kl_nats_per_dimension": per_dimension,
+            "kl_nats": tf.reduce_sum(per_dimension, axis=-1),
+            self.name: self.weight(forward.step) * penalised,
+        }
+
+    def weight(self, step: tf.Tensor) -> tf.Tensor:
+        """The weight at a step: rises linearly during the warm-up, then constant."""
+        if self._warmup_steps == 0:
+            return tf.constant(self._weight, tf.float32)
+        progress = tf.cast(step + 1, tf.float32) / self._warmup_steps
+        return self._weight * tf.minimum(progress, 1.0)
 
 
 def _reduce(per_image_sum: tf.Tensor, reduction: str, values: tf.Tensor) -> tf.Tensor:
@@ -171,12 +232,14 @@ def _reduce(per_image_sum: tf.Tensor, reduction: str, values: tf.Tensor) -> tf.T
     return per_image_sum / values.shape[1:].num_elements()
 
 
-def measure_layer_energies(features: Features, batches) -> list[float]:
+def measure_layer_energies(
+    features: Callable[[tf.Tensor], Sequence[tf.Tensor]], batches: Iterable[tf.Tensor]
+) -> list[float]:
     """Returns the mean of ||Phi_l(x)||^2 over images, one value per layer.
 
     Args:
       features: the perceptual model.
-      batches: iterable of images, [N, H, W, C] float32 in [0, 1]; at least one.
+      batches: images, [N, H, W, C] float32 in [0, 1] each; at least one.
 
     Raises:
       UserError: a layer answers 0 to every image, so nothing can be divided by it.

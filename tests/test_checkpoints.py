@@ -13,10 +13,10 @@ from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.objective import build_objective
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
-from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
-from dfcvae_tf.training.steps import TrainState
+from dfcvae_tf.training.build import build_training
 from dfcvae_tf.weights import get_arrays
 
 MADE_UP = checkpoints_lib.Inputs(
@@ -180,15 +180,13 @@ def test_a_checkpoint_of_training_can_be_loaded_without_finishing(finished, ema_
     config = apply_settings(config, {"ema_decay": ema_decay})
     checkpoints_lib.write_config(finished, config, MADE_UP)
     finished.weights.unlink()
-    optimizer = build_optimizer(
-        config.optimizer, LearningRate(config.optimizer, total_steps=10)
-    )
-    vae = build_vae(config.model, (8, 8, 1), "float32")
-    state = TrainState(vae, optimizer, ema=ema_decay > 0)
+    objective = build_objective(config.objective)
+    state = build_training(config, tf.distribute.get_strategy(), objective).state
+    (player,) = state.players
     saver = Checkpoints(finished.checkpoints, 3, state.checkpointed())
     wanted = build_vae(config.model, (8, 8, 1), "float32")
     for step in (1, 2):
-        for variable in [*state.network_variables, *state.ema]:
+        for variable in [*player.network_variables, *player.ema]:
             variable.assign(tf.random.stateless_normal(variable.shape, [step, step]))
         saver.save(step)
         if step == 1:

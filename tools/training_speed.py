@@ -3,6 +3,7 @@
 Operations are counted, so that a rate can be held against what the machine can do.
 """
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -180,7 +181,7 @@ def _product(shape: Any) -> int:
 
 
 def build_training(
-    config: Config, shape: tuple[int, int, int], precision: str
+    config: Config, shape: tuple[int, int, int], precision: Any
 ) -> Callable[[int], Any]:
     """Returns what runs a number of this program's training steps, from its own pipeline.
 
@@ -193,39 +194,20 @@ def build_training(
 
     from dfcvae_tf.data.pipeline import train_batches
     from dfcvae_tf.data.registry import open_source
-    from dfcvae_tf.models.vae import build_vae
-    from dfcvae_tf.objective import Objective
-    from dfcvae_tf.perceptual.registry import build_perceptual_model
-    from dfcvae_tf.training import keras_compat, optimizers, steps
+    from dfcvae_tf.objective import build_objective
+    from dfcvae_tf.training import build
 
-    batch_size, seed = config.training.batch_size, config.training.seed
-    vae = build_vae(config.model, shape, precision)
-    optimizer = optimizers.build_optimizer(
-        config.optimizer, optimizers.LearningRate(config.optimizer, 10**6)
+    training = dataclasses.replace(config.training, precision=precision, steps=10**6)
+    config = dataclasses.replace(config, image_shape=shape, training=training)
+    strategy = tf.distribute.get_strategy()
+    features = build.build_features(config, strategy)
+    energies = [1.0] * len(features.layers) if features else None
+    objective = build_objective(config.objective, features, energies)
+    train_steps = build.build_training(config, strategy, objective).train_steps
+    source = open_source(config.data, training.seed)
+    batches = iter(
+        train_batches(source, config.data, shape, training.batch_size, training.seed)
     )
-    if precision == "mixed_float16":
-        optimizer = keras_compat.LossScaleOptimizer(optimizer)
-    features: Any = None
-    if config.objective.objective == "dfc_vae":
-        features = build_perceptual_model(config.objective, shape, seed)
-    objective = Objective(
-        config.objective,
-        features,
-        features.layers if features else (),
-        layer_energies=[1.0] * len(features.layers) if features else None,
-        decoder_output=config.model.decoder_output,
-    )
-    state = steps.TrainState(vae, optimizer, ema=False)
-    train_steps = steps.build_train_steps(
-        state,
-        steps.build_train_step(state, objective, batch_size),
-        tf.distribute.get_strategy(),
-        (batch_size, config.model.latent_dim),
-        seed,
-        ema_decay=0.0,
-    )
-    source = open_source(config.data, seed)
-    batches = iter(train_batches(source, config.data, shape, batch_size, seed))
     return lambda count: train_steps(batches, tf.constant(count))["loss"].numpy()
 
 

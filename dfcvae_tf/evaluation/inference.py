@@ -17,7 +17,7 @@ from dfcvae_tf.files import read_json
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import sample_z
-from dfcvae_tf.objective import Objective
+from dfcvae_tf.objective import build_perceptual_loss
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 
 # Streams of random numbers, apart from each other for one seed.
@@ -150,7 +150,7 @@ def perceptual_loss(
       UserError: the run's perceptual model cannot be had here.
     """
     config = model.config
-    if config.objective.objective != "dfc_vae":
+    if not config.objective.is_perceptual:
         return None
     assert config.image_shape is not None
     features = build_perceptual_model(
@@ -165,10 +165,9 @@ def perceptual_loss(
             raise UserError(
                 f"{model.run.layer_energies} has no energy of each layer"
             ) from error
-    objective = Objective(config.objective, features, features.layers, energies)
+    term = build_perceptual_loss(config.objective, features, energies)
     compute = tf.function(
-        lambda a, b: objective.perceptual_terms(a, b)["perceptual_loss"],
-        reduce_retracing=True,
+        lambda a, b: term.compare(a, b)[term.name], reduce_retracing=True
     )
 
     def loss(images: np.ndarray, others: np.ndarray) -> np.ndarray:

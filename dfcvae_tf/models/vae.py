@@ -25,6 +25,31 @@ NETWORKS: dict[str, NetworkBuilder] = {
 
 
 @dataclass(frozen=True)
+class ForwardPass:
+    """A batch on its way through a VAE: all that a term of the loss may look at.
+
+    Attributes:
+      images: [N, H, W, C] float32 in [0, 1].
+      z_mean, z_log_var: [N, D] float32, the posterior q(z|x).
+      z: [N, D] float32, drawn from it.
+      outputs: [N, H, W, C] float32, the decoder's, unbounded.
+      reconstruction: [N, H, W, C] float32, what the outputs show; linear outputs beyond
+        [0, 1] stay there.
+      prior: the VAE's.
+      step: [] int64, of training.
+    """
+
+    images: tf.Tensor
+    z_mean: tf.Tensor
+    z_log_var: tf.Tensor
+    z: tf.Tensor
+    outputs: tf.Tensor
+    reconstruction: tf.Tensor
+    prior: Prior
+    step: tf.Tensor
+
+
+@dataclass(frozen=True)
 class VAE:
     """Networks and prior.
 
@@ -56,6 +81,28 @@ class VAE:
     @property
     def variables(self) -> list[tf.Variable]:
         return [v for network in self.networks.values() for v in network.variables]
+
+    def forward(
+        self, images: tf.Tensor, noise: tf.Tensor, step: tf.Tensor, training: bool
+    ) -> ForwardPass:
+        """Encodes images, draws z, decodes it.
+
+        Args:
+          images: [N, H, W, C] float32 in [0, 1].
+          noise: [N, D] float32, standard normal.
+          step: [] int64, of training.
+          training: whether batch normalisation takes the batch's statistics.
+        """
+        z_mean, z_log_var = self.encoder(images, training=training)
+        z = sample_z(z_mean, z_log_var, noise)
+        outputs = self.decoder(z, training=training)
+        # Cut off, as an image is, linear outputs would have no gradient to come back by.
+        linear = self.decoder_output == "linear"
+        shown = outputs if linear else tf.sigmoid(outputs)
+        images = tf.convert_to_tensor(images, tf.float32)
+        return ForwardPass(
+            images, z_mean, z_log_var, z, outputs, shown, self.prior, step
+        )
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """z [N, D] -> images [N, H, W, C] float32 in [0, 1], in inference mode."""

@@ -32,8 +32,6 @@ def set_up_devices(config: TrainingConfig) -> tf.distribute.Strategy:
         tf.config.set_visible_devices([], "GPU")
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    # Weights start the same in every worker and in every run of this seed.
-    tf.keras.utils.set_random_seed(config.seed)
     strategy = _strategy(config)
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:

@@ -26,12 +26,12 @@ from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.files import LOCK, disk_errors, locked, read_json, sha256, write_json
 from dfcvae_tf.images import inference_batch
-from dfcvae_tf.models.vae import build_vae
-from dfcvae_tf.objective import Objective, measure_layer_energies
+from dfcvae_tf.objective import build_objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
-from dfcvae_tf.perceptual.registry import build_perceptual_model, model_files
+from dfcvae_tf.perceptual.registry import model_files
 from dfcvae_tf.run_dir import RunDir
-from dfcvae_tf.training import devices, keras_compat, optimizers, steps
+from dfcvae_tf.training import devices, keras_compat, steps
+from dfcvae_tf.training.build import build_features, build_training
 from dfcvae_tf.training.signals import StopSignals
 from dfcvae_tf.training.summaries import RunLog, first_non_finite
 
@@ -67,13 +67,8 @@ def train(config: Config, run: RunDir, override: bool = False) -> dict[str, floa
     strategy = devices.set_up_devices(config.training)
     source = open_source(config.data, config.training.seed)
     config = _resolve(config, source)
-    assert config.image_shape is not None
-    features = None
-    if config.objective.perceptual_model is not None:
-        with strategy.scope():  # its weights must be where the replicas are
-            features = build_perceptual_model(
-                config.objective, config.image_shape, config.training.seed
-            )
+    features = build_features(config, strategy)
+    if features is not None:
         config = _with_layers(config, features)
     chief = devices.is_chief(strategy)
     try:
@@ -140,18 +135,11 @@ class Trainer:
         self.total_steps: int = training.steps
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
-        self.schedule = optimizers.LearningRate(config.optimizer, self.total_steps)
-        with strategy.scope():
-            vae = build_vae(config.model, self.image_shape, training.precision)
-            optimizer = optimizers.build_optimizer(config.optimizer, self.schedule)
-            if training.precision == "mixed_float16":
-                optimizer = keras_compat.LossScaleOptimizer(optimizer)
-            self.state = steps.TrainState(
-                vae, optimizer, ema=config.optimizer.ema_decay > 0
-            )
-        # What is evaluated and shipped: float32, outside of the distribution strategy.
-        self.inference_vae = build_vae(config.model, self.image_shape, "float32")
         self.layer_energies = self._layer_energies(features)
+        self.objective = build_objective(
+            config.objective, features, list(self.layer_energies.values())
+        )
+        self.training = build_training(config, strategy, self.objective)
         self.test_batches = pipeline.eval_batches(
             source,
             "test",
@@ -163,33 +151,10 @@ class Trainer:
             split: next(iter(self._first_images(split, _SHOWN_IMAGES)))
             for split in ("train", "test")
         }
-        self.objective = Objective(
-            config.objective,
-            features,
-            features.layers if features else (),
-            list(self.layer_energies.values()),
-            config.model.decoder_output,
-        )
         self.checkpoints = Checkpoints(
-            run.checkpoints, training.keep_checkpoints, self.state.checkpointed()
-        )
-        train_step = steps.build_train_step(
-            self.state,
-            self.objective,
-            training.batch_size,
-            config.optimizer.clip_norm,
-            training.jit_compile,
-        )
-        self.train_steps = steps.build_train_steps(
-            self.state,
-            train_step,
-            strategy,
-            (training.batch_size, config.model.latent_dim),
-            training.seed,
-            config.optimizer.ema_decay,
-        )
-        self.eval_step = steps.build_eval_step(
-            self.inference_vae, self.objective, training.seed
+            run.checkpoints,
+            training.keep_checkpoints,
+            self.training.state.checkpointed(),
         )
 
     def run_to_end(self) -> dict[str, float]:
@@ -212,7 +177,7 @@ class Trainer:
                     self._evaluate(step, log)
             metrics = self._evaluate(step, log)
         if self.chief:
-            save_inference_weights(self.run, self.inference_vae)
+            save_inference_weights(self.run, self.training.inference_vae)
         return metrics
 
     def _due(self, step: int, every: int) -> bool:
@@ -226,13 +191,13 @@ class Trainer:
         count = min(training.steps_per_call, next_due - step, self.total_steps - step)
         started = time.monotonic()
         # A Python number would trace the function anew for every value.
-        means = self.train_steps(batches, tf.constant(count))
+        means = self.training.train_steps(batches, tf.constant(count))
         values = {name: value.numpy() for name, value in means.items()}
         self._check_finite(values, step, step + count)
         step += count
         log.add_block(step, count, values, time.monotonic() - started)
         if self._due(step, training.log_every):
-            log.write_blocks(step, learning_rate=float(self.schedule(step)))
+            log.write_blocks(step, learning_rate=float(self.training.schedule(step)))
         return step
 
     def _check_finite(
@@ -247,9 +212,9 @@ class Trainer:
                 f"{f'step {saved[-1]}' if saved else 'none yet'}; a lower "
                 "--learning_rate or --clip_norm=1 may help"
             )
-        if isinstance(self.state.optimizer, keras_compat.LossScaleOptimizer):
-            scale = float(keras_compat.loss_scale(self.state.optimizer))
-            if scale <= 1.0:
+        for player in self.training.state.players:
+            scale = float(keras_compat.loss_scale(player.optimizer))
+            if player.scales_loss and scale <= 1.0:
                 raise Stopped(
                     f"the float16 loss scale fell to {scale:g} by step {end}: gradients "
                     "overflow float16 at any scale and nothing is learnt; use "
@@ -333,10 +298,12 @@ class Trainer:
         """Runs the whole test split once; returns the mean of every scalar."""
         if not self.chief:
             return {}
-        self.state.copy_inference_weights(self.inference_vae)
+        self.training.state.copy_inference_weights(self.training.inference_vae)
         sums: dict[str, np.ndarray] = {}
         for number, batch in enumerate(self.test_batches):
-            values = self.eval_step(batch["image"], tf.constant(number, tf.int64))
+            values = self.training.eval_step(
+                batch["image"], tf.constant(number, tf.int64)
+            )
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.numpy().astype(np.float64)
         means = {k: v / self.source.num_examples["test"] for k, v in sums.items()}
@@ -348,12 +315,13 @@ class Trainer:
     def _pictures(self, split: str) -> list[np.ndarray]:
         """Rows of originals, their reconstructions from z_mean, and prior samples."""
         images = self.shown_images[split]
-        z_mean, _ = self.inference_vae.encoder(images, training=False)
-        prior = steps.latent_noise(
+        vae = self.training.inference_vae
+        z_mean, _ = vae.encoder(images, training=False)
+        noise = steps.latent_noise(
             self.config.training.seed, tf.constant(0, tf.int64), tf.shape(z_mean)
         )
-        decode = self.inference_vae.decode
-        return [images.numpy(), decode(z_mean).numpy(), decode(prior).numpy()]
+        sampled = vae.prior.from_noise(noise)
+        return [images.numpy(), vae.decode(z_mean).numpy(), vae.decode(sampled).numpy()]
 
     def _open_log(self, step: int) -> RunLog:
         return RunLog(

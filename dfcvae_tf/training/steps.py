@@ -1,15 +1,104 @@
-"""One training step for every objective, and the same without learning for test data."""
+"""One training step for every objective, and the same without learning for test data.
 
-from collections.abc import Callable, Iterator
+Who learns is a player: variables, an optimizer, and the objective that it lowers with them.
+A VAE is one player. Several players take their gradients from the same forward pass.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.vae import VAE, sample_z
+from dfcvae_tf.models.vae import VAE, ForwardPass
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.training import keras_compat
 
 Metrics = dict[str, tf.Tensor]
+
+
+class Player:
+    """Networks that one optimizer trains to lower one loss.
+
+    Attributes:
+      name: of the player; metrics of all but a state's first are called "NAME/METRIC".
+      networks: by name, what it trains.
+      optimizer: with its variables already made.
+      objective: forward pass -> terms, of which it lowers "loss" [N] float32.
+      ema: moving averages of all its networks' variables, in their order; empty when off.
+        Of statistics of batch normalisation it has the current values: they are moving
+        averages already, and would lag twice behind the first thousands of steps.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        networks: Mapping[str, tf.keras.Model],
+        optimizer: tf.keras.optimizers.Optimizer,
+        objective: Callable[[ForwardPass], Metrics],
+        ema: bool = False,
+    ):
+        """Makes the variables; under a distribution strategy, inside its scope."""
+        self.name = name
+        self.networks = networks
+        self.optimizer = optimizer
+        self.objective = objective
+        self.trainable_variables = [
+            v for network in networks.values() for v in network.trainable_variables
+        ]
+        self.network_variables = keras_compat.tf_variables(
+            [v for network in networks.values() for v in network.variables]
+        )
+        self.optimizer_variables = keras_compat.build_optimizer_variables(
+            optimizer, self.trainable_variables
+        )
+        self.ema = [
+            tf.Variable(v, trainable=False, dtype=v.dtype)
+            for v in (self.network_variables if ema else [])
+        ]
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether gradients carry a scale against float16 underflow."""
+        return isinstance(self.optimizer, keras_compat.LossScaleOptimizer)
+
+    def apply(self, gradients: Sequence[tf.Tensor], clip_norm: float) -> Metrics:
+        """Updates the variables; call it in a replica context.
+
+        Args:
+          gradients: this replica's, with the loss scale.
+          clip_norm: gradients are scaled down to this global norm; 0 = never.
+
+        Returns:
+          This replica's share of "gradient_norm" and, with loss scaling, of
+          "skipped_steps" (0 or 1).
+        """
+        replica = tf.distribute.get_replica_context()
+        scale = keras_compat.loss_scale(self.optimizer)
+        gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = [gradient / scale for gradient in gradients]
+        gradient_norm = tf.linalg.global_norm(gradients)
+        if clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, gradient_norm)
+        keras_compat.apply_gradients(
+            self.optimizer, gradients, self.trainable_variables
+        )
+        metrics = {}
+        if self.scales_loss:
+            # An overflow is how dynamic loss scaling finds its scale: that step is
+            # left out, not an error.
+            skipped = tf.cast(~tf.math.is_finite(gradient_norm), tf.float32)
+            gradient_norm = tf.math.multiply_no_nan(gradient_norm, 1.0 - skipped)
+            metrics["skipped_steps"] = skipped / replica.num_replicas_in_sync
+        metrics["gradient_norm"] = gradient_norm / replica.num_replicas_in_sync
+        return metrics
+
+    def update_ema(self, decay: tf.Tensor) -> None:
+        """Moves the averages, of which there must be some, towards the variables."""
+        for average, variable in zip(self.ema, self.network_variables, strict=True):
+            if variable.trainable:
+                average.assign(decay * average + (1.0 - decay) * variable)
+            else:
+                average.assign(variable)
 
 
 class TrainState:
@@ -19,26 +108,15 @@ class TrainState:
     their whole state.
 
     Attributes:
-      vae: the networks that learn.
-      optimizer: with its variables already made.
-      ema: moving averages of all network variables, in their order; empty when off. Of
-        statistics of batch normalisation it has the current values: they are moving
-        averages already, and would lag twice behind the first thousands of steps.
+      vae: the networks of the forward pass.
+      players: who learns; the first trains the VAE.
       step: [] int64, number of steps done.
     """
 
-    def __init__(self, vae: VAE, optimizer, ema: bool):
+    def __init__(self, vae: VAE, players: Sequence[Player]):
         """Makes the state; under a distribution strategy, inside its scope."""
         self.vae = vae
-        self.optimizer = optimizer
-        self.network_variables = keras_compat.tf_variables(vae.variables)
-        self.optimizer_variables = keras_compat.build_optimizer_variables(
-            optimizer, vae.trainable_variables
-        )
-        self.ema = [
-            tf.Variable(v, trainable=False, dtype=v.dtype)
-            for v in (self.network_variables if ema else [])
-        ]
+        self.players = tuple(players)
         self.step = tf.Variable(
             0,
             dtype=tf.int64,
@@ -48,17 +126,19 @@ class TrainState:
 
     def checkpointed(self) -> dict[str, list[tf.Variable]]:
         """Named lists of all variables."""
-        return {
-            "network": self.network_variables,
-            "optimizer": self.optimizer_variables,
-            "ema": self.ema,
-            "step": [self.step],
-        }
+        lists = {"step": [self.step]}
+        for index, player in enumerate(self.players):
+            prefix = f"{player.name}_" if index else ""
+            lists[f"{prefix}network"] = player.network_variables
+            lists[f"{prefix}optimizer"] = player.optimizer_variables
+            lists[f"{prefix}ema"] = player.ema
+        return lists
 
     def copy_inference_weights(self, target: VAE) -> None:
         """Copies the averaged weights (the current ones without EMA) into `target`."""
-        source = self.ema or self.network_variables
+        player = self.players[0]
         variables = keras_compat.tf_variables(target.variables)
+        source = player.ema or player.network_variables
         for to, value in zip(variables, source, strict=True):
             to.assign(value.read_value())
 
@@ -70,7 +150,6 @@ def latent_noise(seed: int, step: tf.Tensor, shape: list[int]) -> tf.Tensor:
 
 def build_train_step(
     state: TrainState,
-    objective: Objective,
     batch_size: int,
     clip_norm: float = 0.0,
     jit_compile: bool = False,
@@ -78,10 +157,9 @@ def build_train_step(
     """Returns the step of one replica.
 
     Args:
-      state: the networks and their optimizer.
-      objective: what is minimised.
+      state: the networks and who trains them.
       batch_size: images per step over all replicas.
-      clip_norm: gradients are scaled down to this global norm; 0 = never.
+      clip_norm: gradients of each player are scaled down to this global norm; 0 = never.
       jit_compile: compile the forward and backward pass with XLA.
 
     Returns:
@@ -93,11 +171,11 @@ def build_train_step(
       UserError: replicas would have to meet inside of a compiled function, for batch
         normalisation.
     """
-    variables = state.vae.trainable_variables
-    networks = (state.vae.encoder, state.vae.decoder)
+    players = state.players
     if jit_compile and any(
         getattr(layer, "synchronized", False)
-        for network in networks
+        for player in players
+        for network in player.networks.values()
         for layer in network.layers
     ):
         raise UserError(
@@ -106,44 +184,41 @@ def build_train_step(
         )
 
     def compute_gradients(
-        images: tf.Tensor, noise: tf.Tensor, step: tf.Tensor, scale: tf.Tensor
-    ) -> tuple[list[tf.Tensor], Metrics]:
-        with tf.GradientTape() as tape:
-            z_mean, z_log_var = state.vae.encoder(images, training=True)
-            z = sample_z(z_mean, z_log_var, noise)
-            outputs = state.vae.decoder(z, training=True)
-            terms = objective(images, outputs, z_mean, z_log_var, step)
+        images: tf.Tensor, noise: tf.Tensor, step: tf.Tensor, scales: list[tf.Tensor]
+    ) -> tuple[list[list[tf.Tensor]], list[Metrics]]:
+        with tf.GradientTape(persistent=len(players) > 1) as tape:
+            forward = state.vae.forward(images, noise, step, training=True)
+            terms = [player.objective(forward) for player in players]
             # Every replica divides by the size of the whole batch, so that the sum of
             # the replicas' gradients is the gradient of the batch mean.
-            loss = tf.reduce_sum(terms["loss"]) / batch_size
-            scaled_loss = loss * scale
-        gradients = tape.gradient(scaled_loss, variables)
-        metrics = {k: tf.reduce_sum(v, axis=0) / batch_size for k, v in terms.items()}
-        return gradients, metrics
+            scaled_losses = [
+                tf.reduce_sum(values["loss"]) / batch_size * scale
+                for values, scale in zip(terms, scales, strict=True)
+            ]
+        gradients = [
+            tape.gradient(loss, player.trainable_variables)
+            for loss, player in zip(scaled_losses, players, strict=True)
+        ]
+        means = [
+            {k: tf.reduce_sum(v, axis=0) / batch_size for k, v in values.items()}
+            for values in terms
+        ]
+        return gradients, means
 
     if jit_compile:
         # Not around the update: replicas cannot meet inside of a compiled function.
         compute_gradients = tf.function(compute_gradients, jit_compile=True)
 
     def train_step(images: tf.Tensor, noise: tf.Tensor) -> Metrics:
-        replica = tf.distribute.get_replica_context()
-        scale = keras_compat.loss_scale(state.optimizer)
-        gradients, metrics = compute_gradients(
-            images, noise, tf.identity(state.step), scale
+        scales = [keras_compat.loss_scale(player.optimizer) for player in players]
+        gradients, means = compute_gradients(
+            images, noise, tf.identity(state.step), scales
         )
-        gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        gradients = [gradient / scale for gradient in gradients]
-        gradient_norm = tf.linalg.global_norm(gradients)
-        if clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, gradient_norm)
-        keras_compat.apply_gradients(state.optimizer, gradients, variables)
-        if isinstance(state.optimizer, keras_compat.LossScaleOptimizer):
-            # An overflow is how dynamic loss scaling finds its scale: that step is
-            # left out, not an error.
-            skipped = tf.cast(~tf.math.is_finite(gradient_norm), tf.float32)
-            gradient_norm = tf.math.multiply_no_nan(gradient_norm, 1.0 - skipped)
-            metrics["skipped_steps"] = skipped / replica.num_replicas_in_sync
-        metrics["gradient_norm"] = gradient_norm / replica.num_replicas_in_sync
+        metrics: Metrics = {}
+        for index, player in enumerate(players):
+            own = means[index] | player.apply(gradients[index], clip_norm)
+            prefix = f"{player.name}/" if index else ""
+            metrics |= {f"{prefix}{name}": value for name, value in own.items()}
         return metrics
 
     return train_step
@@ -186,17 +261,14 @@ def build_train_steps(
         # (the same rule as tf.train.ExponentialMovingAverage with num_updates).
         done = tf.cast(state.step, tf.float32)
         decay = tf.minimum(ema_decay, (1.0 + done) / (10.0 + done))
-        for average, variable in zip(state.ema, state.network_variables, strict=True):
-            if variable.trainable:
-                average.assign(decay * average + (1.0 - decay) * variable)
-            else:
-                average.assign(variable)
+        for player in state.players:
+            if player.ema:
+                player.update_ema(decay)
 
     def one_step(iterator: Iterator) -> Metrics:
         per_replica = strategy.run(replica_step, args=(next(iterator), state.step))
         state.step.assign_add(1)
-        if state.ema:
-            update_ema()
+        update_ema()
         return {
             name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
             for name, value in per_replica.items()
@@ -220,21 +292,20 @@ def build_eval_step(
     """Returns a function that evaluates one batch.
 
     Latents are sampled as in training, with noise that depends on the seed and the
-    batch's number only, so that values of different steps compare. The KL weight is the
-    full one, whatever the warm-up.
+    batch's number only, so that values of different steps compare. Weights are those after
+    any warm-up.
 
     Returns:
       (images [n, H, W, C], batch number [] int64) -> name -> sum over the batch, float32.
     """
 
-    after_warmup = tf.constant(objective.config.kl_warmup_steps, tf.int64)
+    settled = tf.constant(objective.settled_step, tf.int64)
 
     @tf.function(reduce_retracing=True)
     def eval_step(images: tf.Tensor, number: tf.Tensor) -> Metrics:
-        z_mean, z_log_var = vae.encoder(images, training=False)
-        noise = latent_noise(seed, number, tf.shape(z_mean))
-        outputs = vae.decoder(sample_z(z_mean, z_log_var, noise), training=False)
-        terms = objective(images, outputs, z_mean, z_log_var, after_warmup)
+        latent_dim = vae.decoder.input_shape[-1]
+        noise = latent_noise(seed, number, [tf.shape(images)[0], latent_dim])
+        terms = objective(vae.forward(images, noise, settled, training=False))
         return {name: tf.reduce_sum(value, axis=0) for name, value in terms.items()}
 
     return eval_step

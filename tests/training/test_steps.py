@@ -1,4 +1,7 @@
-"""The training step: exact updates, precision, XLA, replicas, EMA."""
+"""The training step: exact updates, precision, XLA, replicas, EMA, players."""
+
+import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +12,11 @@ from dfcvae_tf.config import ObjectiveConfig, apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.models import hou
 from dfcvae_tf.models.vae import NETWORKS, build_vae, sample_z
-from dfcvae_tf.objective import Objective
+from dfcvae_tf.objective import Objective, build_objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.presets import preset_config
-from dfcvae_tf.training import keras_compat, optimizers, steps
+from dfcvae_tf.training import keras_compat, steps
+from dfcvae_tf.training.build import build_features, build_training
 
 SHAPE = (8, 8, 1)
 BATCH = 8
@@ -23,6 +27,7 @@ CONFIG = apply_settings(
         "width": 2,
         "latent_dim": 3,
         "batch_size": BATCH,
+        "steps": 10,
         "optimizer": "sgd",
         "learning_rate": 0.01,
         "schedule": "constant",
@@ -52,23 +57,13 @@ def run(
     """
     strategy = strategy or tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
-    settings = apply_settings(CONFIG, {"optimizer": optimizer}).optimizer
-    tf.keras.utils.set_random_seed(0)
-    with strategy.scope():
-        vae = build_vae(model, shape, precision)
-        optimizer = optimizers.build_optimizer(
-            settings, optimizers.LearningRate(settings, 10)
-        )
-        if precision == "mixed_float16":
-            optimizer = keras_compat.LossScaleOptimizer(optimizer)
-        state = steps.TrainState(vae, optimizer, ema=ema_decay > 0)
-    objective = objective or Objective(CONFIG.objective)
-    train_step = steps.build_train_step(
-        state, objective, BATCH, clip_norm, jit_compile=jit_compile
-    )
-    train_steps = steps.build_train_steps(
-        state, train_step, strategy, (BATCH, 3), seed=7, ema_decay=ema_decay
-    )
+    settings = {"optimizer": optimizer, "clip_norm": clip_norm, "ema_decay": ema_decay}
+    settings |= {"precision": precision, "jit_compile": jit_compile, "seed": 7}
+    config = apply_settings(CONFIG, settings)
+    config = dataclasses.replace(config, model=model, image_shape=shape)
+    objective = objective or build_objective(CONFIG.objective)
+    training = build_training(config, strategy, objective)
+    state, train_steps = training.state, training.train_steps
     done = Checkpoints(start, 1, state.checkpointed()).restore_newest() if start else 0
     images = np.random.default_rng(0).random((4, BATCH, *shape)).astype(np.float32)
     slices = images.reshape(4 * replicas, BATCH // replicas, *shape)
@@ -92,14 +87,21 @@ def _with_batch_norm(monkeypatch):
     return {"model": model, "shape": (16, 16, 1)}
 
 
+def variables(state):
+    return state.players[0].network_variables
+
+
 def weights(state):
-    return np.concatenate([np.ravel(v.read_value()) for v in state.network_variables])
+    return np.concatenate([np.ravel(v.read_value()) for v in variables(state)])
+
+
+def fresh_vae(model=CONFIG.model, shape=SHAPE):
+    """The networks as `run` starts with them."""
+    return build_vae(model, shape, "float32", seed=7)
 
 
 def test_one_step_is_gradient_descent_on_the_logged_loss():
-    before, _ = run(num_steps=0 + 1, objective=Objective(CONFIG.objective))
-    tf.keras.utils.set_random_seed(0)
-    vae = build_vae(CONFIG.model, SHAPE, "float32")
+    vae = fresh_vae()
     noise = steps.latent_noise(7, tf.constant(0, tf.int64), [BATCH, 3])
     with tf.GradientTape() as tape:
         z_mean, z_log_var = vae.encoder(IMAGES[0])
@@ -123,7 +125,7 @@ def test_one_step_is_gradient_descent_on_the_logged_loss():
     np.testing.assert_allclose(
         metrics["gradient_norm"], tf.linalg.global_norm(gradients), rtol=1e-4
     )
-    assert int(before.step.numpy()) == 1
+    assert int(state.step.numpy()) == 1
 
 
 def test_logged_parts_add_up_and_steps_are_counted():
@@ -169,31 +171,32 @@ def test_xla_and_mixed_precision_match_float32(settings, tolerance):
     plain, expected = run()
     state, metrics = run(**settings)
     np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=tolerance)
-    assert {v.dtype for v in state.network_variables} == {tf.float32}
+    assert {v.dtype for v in variables(state)} == {tf.float32}
     if "precision" not in settings:
         np.testing.assert_allclose(weights(state), weights(plain), atol=1e-5)
 
 
 def test_float16_overflow_lowers_the_scale_and_skips_the_step():
+    plain = build_objective(CONFIG.objective)
+
     class Exploding(Objective):
-        def __call__(self, *args):
-            terms = super().__call__(*args)
+        def __call__(self, forward):
+            terms = plain(forward)
             return {**terms, "loss": 1e6 * terms["loss"]}
 
     start, _ = run(num_steps=1, clip_norm=1e-12)
     state, metrics = run(
-        num_steps=2, precision="mixed_float16", objective=Exploding(CONFIG.objective)
+        num_steps=2, precision="mixed_float16", objective=Exploding([])
     )
     assert metrics["skipped_steps"] == 1.0
-    assert float(keras_compat.loss_scale(state.optimizer)) == 2.0**15 / 4
+    assert float(keras_compat.loss_scale(state.players[0].optimizer)) == 2.0**15 / 4
     np.testing.assert_allclose(weights(state), weights(start), atol=1e-6)
 
 
 def test_ema_is_the_running_average_and_what_inference_gets():
     state, _ = run(num_steps=1, ema_decay=0.999)
     first = weights(state)
-    tf.keras.utils.set_random_seed(0)
-    target = build_vae(CONFIG.model, SHAPE, "float32")
+    target = fresh_vae()
     start = np.concatenate([np.ravel(v.numpy()) for v in target.variables])
     # decay after the first step: min(0.999, (1 + 1) / (10 + 1))
     expected = 2 / 11 * start + 9 / 11 * first
@@ -207,14 +210,13 @@ def test_batch_norm_trains_on_the_batch_and_evaluates_on_moving_statistics(
 ):
     state, _ = run(num_steps=1, **with_batch_norm)
     norm = state.vae.encoder.get_layer("norm1")
-    tf.keras.utils.set_random_seed(0)
-    fresh = build_vae(with_batch_norm["model"], with_batch_norm["shape"], "float32")
+    fresh = fresh_vae(**with_batch_norm)
     images = np.random.default_rng(0).random((4, BATCH, 16, 16, 1)).astype(np.float32)
     seen = fresh.encoder.get_layer("conv1")(images[0]).numpy().reshape(-1, 4)
     np.testing.assert_allclose(norm.moving_mean, 0.5 * seen.mean(0), atol=1e-6)
     np.testing.assert_allclose(norm.moving_variance, 0.5 + 0.5 * seen.var(0), rtol=1e-4)
     before = weights(state)
-    evaluate = steps.build_eval_step(state.vae, Objective(CONFIG.objective), 0)
+    evaluate = steps.build_eval_step(state.vae, build_objective(CONFIG.objective), 0)
     number = tf.constant(0, tf.int64)
     both = [evaluate(tf.constant(images[1][i : i + 4]), number) for i in (0, 4)]
     # The same noise for the same rows: only the images of the batch differ.
@@ -274,16 +276,13 @@ def test_batch_norm_over_replicas_cannot_be_compiled():
 
     class Network:
         layers = (Layer(),)
-        trainable_variables = variables = ()
 
     class State:
-        vae = type("", (), {"encoder": Network, "decoder": Network})
-        vae.trainable_variables = ()
+        players = (SimpleNamespace(networks={"encoder": Network}),)
 
-    objective = Objective(CONFIG.objective)
     with pytest.raises(UserError, match="--jit_compile cannot average"):
-        steps.build_train_step(State, objective, BATCH, jit_compile=True)
-    steps.build_train_step(State, objective, BATCH)
+        steps.build_train_step(State, BATCH, jit_compile=True)
+    steps.build_train_step(State, BATCH)
 
 
 def test_training_leaves_the_perceptual_model_as_it_was():
@@ -300,7 +299,7 @@ def test_training_leaves_the_perceptual_model_as_it_was():
     config = apply_settings(
         CONFIG, {"objective": "dfc_vae", "perceptual_weight": 1e-6}
     ).objective
-    state, metrics = run(objective=Objective(config, features, features.layers))
+    state, metrics = run(objective=build_objective(config, features))
     assert metrics["perceptual_loss"] > 0 and metrics["gradient_norm"] > 0
     assert before
     for was, now in zip(before, features.variables, strict=True):
@@ -320,3 +319,88 @@ def test_noise_is_standard_normal_and_a_function_of_seed_and_step():
     assert abs(np.corrcoef(draw[0].ravel(), draw[2].ravel())[0, 1]) < 0.02
     assert abs(np.corrcoef(draw[0].ravel(), draw[3].ravel())[0, 1]) < 0.02
     np.testing.assert_allclose([draw[0].mean(), draw[0].std()], [0.0, 1.0], atol=0.02)
+
+
+class Critic:
+    """A second player: the mean of its output is to be 1 on what the VAE draws."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def __call__(self, forward):
+        score = self.network(tf.stop_gradient(forward.reconstruction))[:, 0]
+        return {"score": score, "loss": tf.square(score - 1.0)}
+
+
+@pytest.mark.parametrize(
+    "precision", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
+def test_players_each_lower_their_own_loss(precision, tmp_path):
+    """The VAE learns as if alone; the second player is saved, averaged and scaled too."""
+    alone, expected = run(num_steps=3, precision=precision, ema_decay=0.9)
+    config = apply_settings(
+        CONFIG, {"seed": 7, "precision": precision, "ema_decay": 0.9}
+    )
+    config = dataclasses.replace(config, image_shape=SHAPE)
+    strategy = tf.distribute.get_strategy()
+    training = build_training(config, strategy, build_objective(CONFIG.objective))
+    images = tf.keras.Input(SHAPE)
+    score = tf.keras.layers.Dense(1, dtype="float32")(tf.keras.layers.Flatten()(images))
+    critic = tf.keras.Model(images, score)
+    optimizer = tf.keras.optimizers.SGD(0.01)
+    if precision == "mixed_float16":
+        optimizer = keras_compat.LossScaleOptimizer(optimizer)
+    player = steps.Player(
+        "critic", {"critic": critic}, optimizer, Critic(critic), ema=True
+    )
+    state = steps.TrainState(training.state.vae, [*training.state.players, player])
+    start = [v.numpy() for v in critic.trainable_variables]
+    train_steps = steps.build_train_steps(
+        state, steps.build_train_step(state, BATCH), strategy, (BATCH, 3), 7, 0.9
+    )
+    dataset = tf.data.Dataset.from_tensor_slices({"image": IMAGES}).repeat()
+    metrics = {k: v.numpy() for k, v in train_steps(iter(dataset), tf.constant(3)).items()}
+    np.testing.assert_allclose(weights(state), weights(alone), atol=1e-6)
+    np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=1e-6)
+    assert metrics["critic/loss"] > 0 and metrics["critic/gradient_norm"] > 0
+    assert ("critic/skipped_steps" in metrics) == (precision == "mixed_float16")
+    for before, now, average in zip(
+        start, critic.trainable_variables, player.ema, strict=True
+    ):
+        assert np.abs(before - now.numpy()).max() > 0
+        assert np.abs(average.numpy() - now.numpy()).max() > 0
+    # Its loss falls, and nothing of it reached the VAE.
+    more = train_steps(iter(dataset), tf.constant(30))
+    assert more["critic/loss"] < metrics["critic/loss"]
+    saved = state.checkpointed()
+    assert {"network", "ema", "step", "critic_network", "critic_ema"} <= set(saved)
+    Checkpoints(tmp_path, 1, saved).save(33)
+    after = [v.numpy() for v in critic.trainable_variables]
+    for variable in critic.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    assert Checkpoints(tmp_path, 1, saved).restore_newest() == 33
+    for value, variable in zip(after, critic.trainable_variables, strict=True):
+        np.testing.assert_array_equal(value, variable.numpy())
+
+
+def test_the_start_is_one_for_every_objective_and_perceptual_model():
+    strategy = tf.distribute.get_strategy()
+    starts = []
+    for settings in (
+        {"objective": "vae"},
+        {"objective": "dfc_vae"},
+        {
+            "objective": "dfc_vae",
+            "perceptual_model": "keras:VGG19",
+            "perceptual_weights": "random",
+            "perceptual_layers": ("block1_conv1",),
+        },
+        {"objective": "vae", "precision": "mixed_bfloat16"},
+    ):
+        config = apply_settings(preset_config("mnist-vae"), settings)
+        config = dataclasses.replace(config, image_shape=(28, 28, 1))
+        features = build_features(config, strategy)
+        objective = build_objective(config.objective, features)
+        starts.append(weights(build_training(config, strategy, objective).state))
+    for other in starts[1:]:
+        np.testing.assert_array_equal(other, starts[0])
