@@ -1,23 +1,45 @@
 """Every setting of a run as frozen dataclasses, their checks, and JSON in and out.
 
 Each field is one command-line flag of the same name (`train.py` makes the flags from
-these fields), one entry of the run's `config.json`, and is explained here only.
-This module does not import TensorFlow, so `--help` answers at once.
+these fields), one entry of the run's `config.json`, and is explained here only, with all
+that it takes. This module does not import TensorFlow, so `--help` answers at once.
 """
 
 import dataclasses
 import json
-import math
-import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from dfcvae_tf.errors import UserError, unknown_name
+from dfcvae_tf.errors import UserError
+from dfcvae_tf.settings import has_type, setting, settings_of
+
+# What --dataset takes; `data/registry.py` opens them.
+DATASET_FORMS = (
+    "mnist_sample",
+    "mnist",
+    "tfds:NAME",
+    "celeba:PATH",
+    "folder:PATH",
+    "synthetic",
+)
 
 
-def setting(default: Any, help_text: str) -> Any:
-    """A dataclass field with its help text."""
-    return field(default=default, metadata={"help": help_text})
+def _size(text: str) -> tuple[int, int]:
+    """Reads "64" as (64, 64) and "48x64" as (48, 64)."""
+    sizes = [int(part) for part in text.lower().split("x")]
+    if len(sizes) > 2:
+        raise ValueError
+    return sizes[0], sizes[-1]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Reads "a,b" as ("a", "b")."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """Reads "1,0.5" as (1.0, 0.5)."""
+    return tuple(float(part) for part in text.split(","))
 
 
 @dataclass(frozen=True)
@@ -25,18 +47,24 @@ class DataConfig:
     """Where the images come from and how they are prepared."""
 
     dataset: str = setting(
-        "mnist_sample",
-        "mnist_sample (bundled) | mnist | tfds:NAME | celeba:PATH | folder:PATH | "
-        "synthetic",
+        "mnist_sample", f"{' | '.join(DATASET_FORMS)}; mnist_sample is bundled"
     )
     data_dir: str | None = setting(
-        None, "folder of prepared TensorFlow Datasets (their default when not given)"
+        None,
+        "folder of prepared TensorFlow Datasets (their default when not given)",
+        runtime=True,
     )
     offline: bool = setting(
-        False, "never touch the network: read only what is already prepared"
+        False,
+        "never touch the network: read only what is already prepared",
+        runtime=True,
     )
     image_size: tuple[int, int] | None = setting(
-        None, "HEIGHTxWIDTH, or one number for both; the source's own when not given"
+        None,
+        "HEIGHTxWIDTH, or one number for both; the source's own when not given",
+        above=0,
+        parse=_size,
+        form="64 or 48x64",
     )
     color: Literal["source", "grey", "rgb"] = setting(
         "source", "grey or rgb images, or as the source has them"
@@ -52,6 +80,7 @@ class DataConfig:
         "auto",
         "where decoded uint8 images are kept; auto = in memory when they fit, else on "
         "disk when they fit, else nowhere",
+        runtime=True,
     )
 
 
@@ -64,9 +93,13 @@ class ModelConfig:
         "article (28x28x1) | conv (any size that fits) | hou64, hou128, facenet64, "
         "facenet128 (faces of 64x64 or 128x128)",
     )
-    latent_dim: int = setting(5, "number of latent dimensions")
-    depth: int = setting(2, "conv: number of times height and width are halved")
-    width: int = setting(32, "conv: channels at full resolution; doubled per halving")
+    latent_dim: int = setting(5, "number of latent dimensions", above=0)
+    depth: int = setting(
+        2, "conv: number of times height and width are halved", above=0
+    )
+    width: int = setting(
+        32, "conv: channels at full resolution; doubled per halving", above=0
+    )
     decoder_padding: Literal["same", "replicate"] = setting(
         "same",
         "hou*, facenet*: what the decoder's convolutions see beyond the border; same = "
@@ -86,15 +119,17 @@ class ObjectiveConfig:
     objective: Literal["vae", "dfc_vae"] = setting(
         "dfc_vae", "vae = pixel loss + KL, dfc_vae = perceptual loss + KL"
     )
-    kl_weight: float = setting(1.0, "weight of the KL term (nats)")
+    kl_weight: float = setting(1.0, "weight of the KL term (nats)", at_least=0)
     kl_warmup_steps: int = setting(
-        0, "steps over which the KL weight rises linearly from 0"
+        0, "steps over which the KL weight rises linearly from 0", at_least=0
     )
     free_bits: float = setting(
-        0.0, "KL below this many bits per latent dimension is not penalised"
+        0.0, "KL below this many bits per latent dimension is not penalised", at_least=0
     )
     pixel_weight: float = setting(
-        0.0, "weight of the pixel loss (1 for vae, 0 for dfc_vae unless set)"
+        0.0,
+        "weight of the pixel loss (1 for vae, 0 for dfc_vae unless set)",
+        at_least=0,
     )
     pixel_loss: Literal["bernoulli", "gaussian"] = setting(
         "bernoulli",
@@ -103,7 +138,9 @@ class ObjectiveConfig:
     pixel_reduction: Literal["sum", "mean"] = setting(
         "sum", "over the pixels of an image"
     )
-    perceptual_weight: float = setting(1.0, "weight of the whole perceptual loss")
+    perceptual_weight: float = setting(
+        1.0, "weight of the whole perceptual loss", at_least=0
+    )
     perceptual_model: str | None = setting(
         "mnist_classifier",
         "mnist_classifier (bundled) | keras:NAME | file:PATH.keras or .h5 | "
@@ -126,9 +163,14 @@ class ObjectiveConfig:
         "comma-separated layer names (of a graph: tensor names); keras:VGG19 also takes "
         "123 or 345 = the first convolution of those blocks; the model's own default "
         "when not given",
+        parse=_names,
     )
     perceptual_layer_weights: tuple[float, ...] = setting(
-        (), "comma-separated weights, one per layer; all 1 when not given"
+        (),
+        "comma-separated weights, one per layer; all 1 when not given",
+        at_least=0,
+        parse=_numbers,
+        form="1,0.5",
     )
     perceptual_reduction: Literal["sum", "mean"] = setting(
         "sum", "over the features of a layer"
@@ -150,20 +192,31 @@ class OptimizerConfig:
     """How the weights are updated."""
 
     optimizer: str = setting("adam", "a Keras optimizer, or one of tensorflow-addons")
-    learning_rate: float = setting(1e-3, "peak learning rate")
+    learning_rate: float = setting(1e-3, "peak learning rate", above=0)
     schedule: Literal["constant", "cosine", "staircase"] = setting(
         "constant",
         "cosine = decay to 0 at the last step, staircase = times decay_factor after "
         "each of decay_stages equal parts of the run",
     )
-    decay_factor: float = setting(0.5, "staircase: factor from one part to the next")
-    decay_stages: int = setting(
-        5, "staircase: number of parts; with as many epochs, one part is an epoch"
+    decay_factor: float = setting(
+        0.5, "staircase: factor from one part to the next", above=0
     )
-    warmup_steps: int = setting(0, "steps over which the learning rate rises from 0")
-    clip_norm: float = setting(0.0, "clip gradients to this global norm; 0 = off")
+    decay_stages: int = setting(
+        5,
+        "staircase: number of parts; with as many epochs, one part is an epoch",
+        above=0,
+    )
+    warmup_steps: int = setting(
+        0, "steps over which the learning rate rises from 0", at_least=0
+    )
+    clip_norm: float = setting(
+        0.0, "clip gradients to this global norm; 0 = off", at_least=0
+    )
     ema_decay: float = setting(
-        0.0, "decay of the moving average used as inference weights; 0 = off"
+        0.0,
+        "decay of the moving average used as inference weights; 0 = off",
+        at_least=0,
+        below=1,
     )
 
 
@@ -171,10 +224,14 @@ class OptimizerConfig:
 class TrainingConfig:
     """How long, how fast, and what is written when. Every interval is in steps."""
 
-    steps: int | None = setting(None, "training steps")
-    epochs: float | None = setting(None, "training length in epochs instead of steps")
-    batch_size: int = setting(128, "images per step, over all replicas")
-    seed: int = setting(0, "seed of weights, data order and latent noise")
+    steps: int | None = setting(None, "training steps", above=0)
+    epochs: float | None = setting(
+        None, "training length in epochs instead of steps", above=0, runtime=True
+    )
+    batch_size: int = setting(128, "images per step, over all replicas", above=0)
+    seed: int = setting(  # NumPy takes none from 2**32 on
+        0, "seed of weights, data order and latent noise", at_least=0, below=2**32
+    )
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "auto"] = setting(
         "float32",
         "auto = mixed_float16 on a GPU with tensor cores, mixed_bfloat16 on a CPU with "
@@ -183,19 +240,31 @@ class TrainingConfig:
     jit_compile: bool = setting(False, "compile the training step with XLA")
     deterministic: bool = setting(False, "repeatable on GPU too (slower)")
     device: Literal["auto", "cpu", "gpu"] = setting(
-        "auto", "auto = GPU when there is one"
+        "auto", "auto = GPU when there is one", runtime=True
     )
     distribution: Literal["one_device", "mirrored", "multi_worker_mirrored"] = setting(
         "one_device",
         "tf.distribute strategy; multi_worker_mirrored reads TF_CONFIG",
+        runtime=True,
     )
     steps_per_call: int = setting(
-        50, "steps run on the device between two looks from Python"
+        50,
+        "steps run on the device between two looks from Python",
+        above=0,
+        runtime=True,
     )
-    log_every: int = setting(100, "steps between two logged lines")
-    eval_every: int = setting(1000, "steps between two passes over the test split")
-    checkpoint_every: int = setting(1000, "steps between two checkpoints")
-    keep_checkpoints: int = setting(3, "number of newest checkpoints kept")
+    log_every: int = setting(
+        100, "steps between two logged lines", above=0, runtime=True
+    )
+    eval_every: int = setting(
+        1000, "steps between two passes over the test split", above=0, runtime=True
+    )
+    checkpoint_every: int = setting(
+        1000, "steps between two checkpoints", above=0, runtime=True
+    )
+    keep_checkpoints: int = setting(
+        3, "number of newest checkpoints kept", above=0, runtime=True
+    )
 
 
 @dataclass(frozen=True)
@@ -223,35 +292,10 @@ SECTIONS: dict[str, type] = {
     "training": TrainingConfig,
 }
 
-# Settings that may differ when a run is continued: they say where data is found, what is
-# shown and kept, or how the same computation is spread, not what is computed.
-RUNTIME_SETTINGS = frozenset(
-    {
-        "preset",
-        "data_dir",
-        "offline",
-        "cache",
-        "epochs",
-        "device",
-        "distribution",
-        "steps_per_call",
-        "log_every",
-        "eval_every",
-        "checkpoint_every",
-        "keep_checkpoints",
-    }
-)
+SETTINGS = settings_of(SECTIONS)
 
 # What a plain VAE starts from, whatever was set before for a perceptual loss.
 PLAIN_VAE = ObjectiveConfig(objective="vae", pixel_weight=1.0, perceptual_model=None)
-
-
-def section_of(name: str) -> str:
-    """Returns the section that has a setting of this name."""
-    for section, cls in SECTIONS.items():
-        if name in {f.name for f in dataclasses.fields(cls)}:
-            return section
-    raise KeyError(name)
 
 
 def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
@@ -282,7 +326,7 @@ def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
         settings["steps"] = None
     by_section: dict[str, dict[str, Any]] = {}
     for name, value in settings.items():
-        by_section.setdefault(section_of(name), {})[name] = value
+        by_section.setdefault(SETTINGS[name].section, {})[name] = value
     for section, values in by_section.items():
         changed = dataclasses.replace(getattr(config, section), **values)
         config = dataclasses.replace(config, **{section: changed})
@@ -292,60 +336,16 @@ def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
 
 def check(config: Config) -> None:
     """Raises UserError when a setting is out of range or settings contradict each other."""
-    for section, cls in SECTIONS.items():
-        values = getattr(config, section)
-        for name, hint in typing.get_type_hints(cls).items():
-            value = getattr(values, name)
-            if typing.get_origin(hint) is Literal:
-                valid = typing.get_args(hint)
-                if value not in valid:
-                    raise unknown_name(f"--{name}", str(value), valid)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UserError(f"--{name} must be a finite number, got {value}")
+    for each in SETTINGS.values():
+        each.check(each.of(config))
+    shape = config.image_shape
+    if not has_type(shape, tuple[int, int, int] | None) or min(shape or (1,)) < 1:
+        raise UserError(f"image_shape must be three sizes greater than 0, got {shape}")
+    _check_together(config)
 
-    data, model, training = config.data, config.model, config.training
-    objective, optimizer = config.objective, config.optimizer
-    positive = {
-        "latent_dim": model.latent_dim,
-        "depth": model.depth,
-        "width": model.width,
-        "learning_rate": optimizer.learning_rate,
-        "decay_factor": optimizer.decay_factor,
-        "decay_stages": optimizer.decay_stages,
-        "batch_size": training.batch_size,
-        "steps_per_call": training.steps_per_call,
-        "log_every": training.log_every,
-        "eval_every": training.eval_every,
-        "checkpoint_every": training.checkpoint_every,
-        "keep_checkpoints": training.keep_checkpoints,
-    }
-    if training.steps is not None:
-        positive["steps"] = training.steps
-    if training.epochs is not None:
-        positive["epochs"] = training.epochs
-    for size in data.image_size or ():
-        positive["image_size"] = min(size, positive.get("image_size", size))
-    not_negative = {
-        "seed": training.seed,
-        "kl_weight": objective.kl_weight,
-        "kl_warmup_steps": objective.kl_warmup_steps,
-        "free_bits": objective.free_bits,
-        "pixel_weight": objective.pixel_weight,
-        "perceptual_weight": objective.perceptual_weight,
-        "warmup_steps": optimizer.warmup_steps,
-        "clip_norm": optimizer.clip_norm,
-        "ema_decay": optimizer.ema_decay,
-    }
-    for name, value in positive.items():
-        if value <= 0:
-            raise UserError(f"--{name} must be greater than 0, got {value}")
-    for name, value in not_negative.items():
-        if value < 0:
-            raise UserError(f"--{name} must not be negative, got {value}")
-    if training.seed >= 2**32:  # NumPy takes no larger one
-        raise UserError(f"--seed must be below 2**32, got {training.seed}")
-    if optimizer.ema_decay >= 1:
-        raise UserError(f"--ema_decay must be below 1, got {optimizer.ema_decay}")
+
+def _check_together(config: Config) -> None:
+    model, objective, training = config.model, config.objective, config.training
     if training.steps is None and training.epochs is None:
         raise UserError("the length of training is missing: give --steps or --epochs")
     bernoulli = objective.pixel_weight > 0 and objective.pixel_loss == "bernoulli"
@@ -381,11 +381,6 @@ def _check_objective(objective: ObjectiveConfig) -> None:
             f"--perceptual_layer_weights has {len(weights)} values for {len(layers)} "
             f"--perceptual_layers ({', '.join(layers)}); give one per layer"
         )
-    if any(not math.isfinite(w) or w < 0 for w in weights):
-        raise UserError(
-            "--perceptual_layer_weights must be finite and not negative, got "
-            + ", ".join(str(w) for w in weights)
-        )
 
 
 def differing_settings(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
@@ -393,12 +388,10 @@ def differing_settings(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     different = {}
     if old.image_shape != new.image_shape:
         different["image_shape"] = (old.image_shape, new.image_shape)
-    for section, cls in SECTIONS.items():
-        for f in dataclasses.fields(cls):
-            was = getattr(getattr(old, section), f.name)
-            now = getattr(getattr(new, section), f.name)
-            if was != now and f.name not in RUNTIME_SETTINGS:
-                different[f.name] = (was, now)
+    for name, each in SETTINGS.items():
+        was, now = each.of(old), each.of(new)
+        if was != now and not each.runtime:
+            different[name] = (was, now)
     return different
 
 
@@ -443,15 +436,15 @@ def from_dict(values: dict[str, Any]) -> Config:
                 f"settings in section {section!r} are not those of this version"
                 + (f": {', '.join(odd)}" if odd else "")
             )
-        sections[section] = cls(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
-        )
-    shape = values.pop("image_shape", None)
+        sections[section] = cls(**{k: _from_json(v) for k, v in found.items()})
+    shape = _from_json(values.pop("image_shape", None))
     name = values.pop("preset", None)
     if values or not isinstance(name, str):
         raise UserError(f"unknown settings: {', '.join(sorted(values)) or 'preset'}")
-    config = Config(
-        preset=name, image_shape=tuple(shape) if shape else None, **sections
-    )
+    config = Config(preset=name, image_shape=shape, **sections)
     check(config)
     return config
+
+
+def _from_json(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
