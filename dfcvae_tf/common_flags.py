@@ -6,11 +6,10 @@ from typing import Any
 
 from absl import flags
 
+from dfcvae_tf.config import DATASET_FORMS
 from dfcvae_tf.errors import UserError
 
-DATASETS = (
-    "mnist_sample (bundled) | mnist | tfds:NAME | celeba:PATH | folder:PATH | synthetic"
-)
+DATASETS = " | ".join(DATASET_FORMS)
 OWN_DATASET = (
     f"{DATASETS} (default: that of the run; for mnist the bundled mnist_sample, whose "
     "test split is the same complete official one)"

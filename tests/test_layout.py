@@ -20,11 +20,10 @@ ROWS = [
         "images",
         "run_dir",
         "command_line",
-        "common_flags",
         "provenance",
         "weights",
     },
-    {"presets"},
+    {"presets", "common_flags"},
     {"losses"},
     {
         "attribute_vectors",

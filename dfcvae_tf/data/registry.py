@@ -1,18 +1,9 @@
 """Opens a source by the name given to `--dataset`."""
 
-from dfcvae_tf.config import DataConfig
+from dfcvae_tf.config import DATASET_FORMS, DataConfig
 from dfcvae_tf.data import celeba, folder, mnist_sample, synthetic, tfds_source
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import unknown_name
-
-FORMS = (
-    "mnist_sample",
-    "mnist",
-    "tfds:NAME",
-    "celeba:PATH",
-    "folder:PATH",
-    "synthetic",
-)
 
 
 def open_source(config: DataConfig, seed: int) -> Source:
@@ -39,4 +30,4 @@ def open_source(config: DataConfig, seed: int) -> Source:
         return celeba.open_celeba(name, rest)
     if kind == "folder" and rest:
         return folder.open_folder(name, rest)
-    raise unknown_name("--dataset", name, FORMS)
+    raise unknown_name("--dataset", name, DATASET_FORMS)
