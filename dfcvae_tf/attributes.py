@@ -15,14 +15,13 @@ celeba:PATH and tfds:celeb_a have them.
 """
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from dfcvae_tf import attribute_vectors, common_flags, image_files
-from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_program
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file
@@ -110,7 +109,7 @@ def vectors(values: flags.FlagValues) -> None:
         given["attributes"],
         given["exclude"],
         given["control"],
-        _progress(),
+        progress_printer(),
     )
     print(f"\n{text}\n\nvectors: {folder}")
 
@@ -151,7 +150,7 @@ def predict(values: flags.FlagValues) -> None:
         given["attributes"],
         given["exclude"],
         given["seed"],
-        _progress(),
+        progress_printer(),
     )
     print(f"\n{text}\n\nprediction.png and prediction.json: {folder}")
 
@@ -168,7 +167,7 @@ def relate(values: flags.FlagValues) -> None:
         folder,
         given["attributes"],
         given["seed"],
-        _progress(),
+        progress_printer(),
     )
     print(
         f"\n{text}\n\ncorrelation.png, tsne.png: {folder}\n"
@@ -215,11 +214,6 @@ def _parse_strengths(texts: list[str]) -> list[float]:
             f"beyond {MAX_STRENGTH:,}, such as -1,0,1,2"
         )
     return strengths
-
-
-def _progress() -> Any:
-    start = time.monotonic()
-    return lambda text: print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
 
 
 COMMANDS = {"vectors": vectors, "edit": edit, "predict": predict, "relate": relate}

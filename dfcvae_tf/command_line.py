@@ -3,17 +3,17 @@
 Exit codes: 0 done; 2 the user's input was wrong (one line on stderr); 1 anything else.
 """
 
-import contextlib
 import gc
 import os
 import sys
-import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Mapping
 
 from absl import flags
 
 from dfcvae_tf.errors import Stopped, UserError, unknown_name
+from dfcvae_tf.messages import held_back_stderr
 
 Main = Callable[[flags.FlagValues], None]
 
@@ -85,23 +85,17 @@ def import_tensorflow() -> None:
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            import tensorflow as tf
+    with held_back_stderr():
+        import tensorflow as tf
 
-            # The search for GPUs prints too, and would otherwise come later.
-            tf.config.list_physical_devices()
-        except BaseException:
-            messages.seek(0)
-            with contextlib.suppress(OSError):
-                os.write(original, messages.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
+        # The search for GPUs prints too, and would otherwise come later.
+        tf.config.list_physical_devices()
+
+
+def progress_printer() -> Callable[[str], None]:
+    """Returns what prints a text behind the seconds since now: "[  12 s] text"."""
+    start = time.monotonic()
+    return lambda text: print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
 
 
 def _parse(values: flags.FlagValues, argv: list[str]) -> list[str]:

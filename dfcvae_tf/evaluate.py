@@ -7,14 +7,13 @@ Writes report.html (one file, opens anywhere), report.json, figures/ and project
 `tensorboard --logdir=…/projector`) to the output folder, and a table to the terminal.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from dfcvae_tf import common_flags
-from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_program
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import check_writable
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
@@ -117,11 +116,7 @@ def main(values: flags.FlagValues) -> None:
         seed=given["seed"],
     )
     output_dir = _output_dir(given["output_dir"], runs)
-    start = time.monotonic()
-
-    def progress(text: str) -> None:
-        print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
-
+    progress = progress_printer()
     models = evaluator.load_runs(runs)
     config = next(iter(models.values())).config
     where = evaluation_data(

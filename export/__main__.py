@@ -8,14 +8,13 @@ the files) and manifest.json (the same for programs). A file whose results diffe
 from the trained network's is left out, and the exit code is 1.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from dfcvae_tf import common_flags
-from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_program
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting.settings import VARIANTS, parse_settings
 
@@ -74,11 +73,7 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.exporting import exporter, report
 
-    start = time.monotonic()
-
-    def progress(text: str) -> None:
-        print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
-
+    progress = progress_printer()
     model, step = exporter.load_run(given["run_dir"], given["checkpoint"])
     data = evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]

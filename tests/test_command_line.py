@@ -1,9 +1,12 @@
 """Flags, errors, exit codes."""
 
+from types import SimpleNamespace
+
 import pytest
 from absl import flags
 
-from dfcvae_tf.command_line import run_program
+from dfcvae_tf import command_line
+from dfcvae_tf.command_line import progress_printer, run_program
 from dfcvae_tf.errors import Stopped, UserError
 
 
@@ -59,3 +62,13 @@ def test_exit_codes(capsys):
     assert capsys.readouterr().err == "error: this was wrong\n"
     assert run([], stopped) == 1
     assert run([], interrupted) == 1
+
+
+def test_progress_is_told_with_the_seconds(monkeypatch, capsys):
+    clock = iter([100.0, 100.2, 1234.6])
+    fake = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr(command_line, "time", fake)
+    progress = progress_printer()
+    progress("first")
+    progress("last")
+    assert capsys.readouterr().out == "[   0 s] first\n[1135 s] last\n"

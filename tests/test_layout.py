@@ -14,7 +14,7 @@ PACKAGE = "dfcvae_tf"
 # A module imports only from rows above its own, or within its own package.
 ROWS = [
     {"errors"},
-    {"files", "settings"},
+    {"files", "messages", "settings"},
     {
         "config",
         "images",

@@ -20,8 +20,8 @@ import numpy as np
 from dfcvae_tf.command_line import import_tensorflow
 from dfcvae_tf.errors import Stopped
 from dfcvae_tf.exporting import latency
-from dfcvae_tf.exporting.messages import held_back_messages
 from dfcvae_tf.exporting.settings import VARIANTS, ExportSettings
+from dfcvae_tf.messages import held_back_messages
 from dfcvae_tf.provenance import describe_process
 from tools import decoder_runtimes
 from tools.contestants import Contestant, answer

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dfcvae_tf.exporting.messages import held_back_messages
+from dfcvae_tf.messages import held_back_messages
 
 # Rows per call of a file with a dynamic batch.
 DYNAMIC_ROWS = 32

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dfcvae_tf.exporting.messages import held_back_messages
 from dfcvae_tf.exporting.saved_model import SIGNATURES
+from dfcvae_tf.messages import held_back_messages
 
 # What no exported file may hold: state, randomness, TensorFlow's own kernels.
 _FORBIDDEN = (
