@@ -359,7 +359,9 @@ def test_players_each_lower_their_own_loss(precision, tmp_path):
         state, steps.build_train_step(state, BATCH), strategy, (BATCH, 3), 7, 0.9
     )
     dataset = tf.data.Dataset.from_tensor_slices({"image": IMAGES}).repeat()
-    metrics = {k: v.numpy() for k, v in train_steps(iter(dataset), tf.constant(3)).items()}
+    metrics = {
+        k: v.numpy() for k, v in train_steps(iter(dataset), tf.constant(3)).items()
+    }
     np.testing.assert_allclose(weights(state), weights(alone), atol=1e-6)
     np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=1e-6)
     assert metrics["critic/loss"] > 0 and metrics["critic/gradient_norm"] > 0
