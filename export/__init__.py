@@ -1,1 +1,1 @@
-"""`python -m export`: a trained run as files for devices, and the web page for them."""
+"""`python -m export`, and in web/ the npm packages of the web page."""

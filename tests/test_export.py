@@ -1,4 +1,4 @@
-"""export/, as its users run it."""
+"""The export, as its users run it."""
 
 import contextlib
 import json
@@ -14,13 +14,14 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from dfcvae_tf import export as program
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+from dfcvae_tf.exporting import web
 from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.run_dir import RunDir, resolve
-from export import __main__ as program
 
 ROOT = Path(__file__).parents[1]
 PRETRAINED = "pretrained:mnist_dfc_vae"
@@ -62,6 +63,11 @@ def export_here(*arguments) -> object:
             "--batch_size must be a whole number from 1",
         ),
         (["--run_dir=x", "--web", "--batch_size=dynamic"], "--web needs a fixed"),
+        (["--run_dir=x", "--litert_dir=y"], "--litert_dir is for the web page"),
+        (
+            [f"--run_dir={PRETRAINED}", "--web", "--litert_dir=y"],
+            "npm install --no-save --prefix y @litertjs/core@",
+        ),
         ([f"--run_dir={PRETRAINED}", "--checkpoint=newest"], "has no checkpoint"),
         (
             [f"--run_dir={PRETRAINED}", "--output_dir=taken"],
@@ -82,15 +88,12 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert os.listdir(".") == ["taken"] or os.listdir("exports") == []
 
 
-def test_a_web_page_without_its_packages_names_the_command(
+def test_outside_of_a_checkout_a_web_page_needs_litert_dir(
     tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(program, "WEB_PAGE", tmp_path / "no page")
-    output = tmp_path / "export"
-    arguments = [f"--run_dir={PRETRAINED}", f"--output_dir={output}", "--web"]
-    assert export_here(*arguments) == 2
-    assert "npm install" in capsys.readouterr().err
-    assert os.listdir(tmp_path) == []
+    monkeypatch.setattr(web, "CHECKOUT_DIR", tmp_path)
+    assert export_here(f"--run_dir={PRETRAINED}", "--web") == 2
+    assert "--litert_dir=litert" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The layout: which module may import which, what is installed, and fast `--help`."""
 
 import ast
+import configparser
+import os
 import subprocess
 import sys
 import zipfile
@@ -36,7 +38,15 @@ ROWS = [
     {"objective", "loaded_run"},
     {"checkpoints"},
     {"training", "evaluation", "exporting"},
-    {"train", "train_classifier", "evaluate", "interpolate", "sample", "attributes"},
+    {
+        "train",
+        "train_classifier",
+        "evaluate",
+        "interpolate",
+        "sample",
+        "attributes",
+        "export",
+    },
 ]
 PROGRAMS = [
     "dfcvae_tf.train",
@@ -45,6 +55,7 @@ PROGRAMS = [
     "dfcvae_tf.interpolate",
     "dfcvae_tf.sample",
     "dfcvae_tf.attributes",
+    "dfcvae_tf.export",
     "export.__main__",
     "tools.benchmark",
     "tools.bundle_run",
@@ -125,14 +136,29 @@ def test_help_answers_without_tensorflow(program):
     assert "Flags:" in result.stdout
 
 
-@pytest.mark.slow
-def test_wheel_holds_one_package_with_its_assets_and_is_small(tmp_path):
+def test_every_program_of_the_package_is_a_command():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    commands = setup["options.entry_points"]["console_scripts"].split("\n")[1:]
+    assert commands == sorted(
+        f"dfcvae-{name.replace('_', '-')} = {PACKAGE}.{name}:run" for name in ROWS[-1]
+    )
+
+
+@pytest.fixture(name="wheel", scope="module")
+def _wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT],
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT],
         check=True,
         capture_output=True,
     )
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.slow
+def test_wheel_holds_one_package_with_its_assets_and_is_small(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == {PACKAGE}
     tracked = subprocess.run(
@@ -144,3 +170,65 @@ def test_wheel_holds_one_package_with_its_assets_and_is_small(tmp_path):
     ).stdout.split()
     assert tracked and set(tracked) <= set(names)
     assert wheel.stat().st_size < 10 * 2**20
+
+
+@pytest.fixture(name="command")
+def _command(wheel, tmp_path):
+    """Runs a command of the wheel in the folder `empty`: name, arguments -> what it did.
+
+    The wheel lies in an environment of its own, which finds all other packages where
+    the tests do.
+    """
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    python = venv / "bin" / "python"
+    # Before the .pth file: pip must not see, and replace, what the tests run with.
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True)
+    (site_packages,) = venv.glob("lib/python*/site-packages")
+    # Of a folder named in a .pth file no further .pth file is read, so that an editable
+    # installation in it goes unnoticed.
+    others = [path for path in sys.path if Path(path).name == "site-packages"]
+    (site_packages / "others.pth").write_text("\n".join(others))
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [venv / "bin" / name, *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    found = run("python", "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)")
+    assert Path(found.stdout.strip()) == site_packages / PACKAGE / "__init__.py"
+    return run
+
+
+@pytest.mark.slow
+def test_whoever_has_only_the_wheel_trains_evaluates_and_exports(command, tmp_path):
+    evaluation = "--num_images=20 --importance_samples=1 --judge=none"
+    for arguments, written in (
+        (
+            "dfcvae-train --preset=mnist-vae --steps=5 --run_dir=run",
+            "run/weights/inference.npz",
+        ),
+        (f"dfcvae-evaluate --runs=run=run {evaluation}", "run/reports/report.html"),
+        (
+            "dfcvae-export --run_dir=run --dataset=synthetic --quantize=float32",
+            "run/export/decoder_float32.tflite",
+        ),
+    ):
+        done = command(*arguments.split())
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "empty" / written).is_file()
+    done = command("dfcvae-export", "--run_dir=run", "--web")
+    assert done.returncode == 2
+    assert "--web needs LiteRT.js; get it with: npm install" in done.stderr
+    for name in ROWS[-1]:
+        done = command(f"dfcvae-{name.replace('_', '-')}", "--help")
+        assert done.returncode == 0 and "Flags:" in done.stdout, done.stderr

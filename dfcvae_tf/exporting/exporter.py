@@ -84,7 +84,7 @@ def export_run(
     settings: ExportSettings,
     data: DataConfig,
     step: int | None = None,
-    page_dir: Path | None = None,
+    litert_dir: Path | None = None,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Writes an export; the folder appears whole at the end, or stays as it was.
@@ -97,20 +97,20 @@ def export_run(
       settings: what is exported.
       data: where real images come from.
       step: of the checkpoint that `model` was loaded from; None for a finished run.
-      page_dir: source of the web page; None for no page.
+      litert_dir: folder with LiteRT.js, for the web page; None for no page.
       progress: told in words what is done next.
 
     Returns:
       The manifest; its "rejected" are the files that failed.
 
     Raises:
-      UserError: the output folder, the data, the run's attribute vectors or the web
-        page's packages are not usable.
+      UserError: the output folder, the data, the run's attribute vectors or
+        LiteRT.js are not usable.
       Stopped: nothing passed the gate; nothing was written.
     """
     with replaced_folder(output) as folder:
-        if page_dir is not None:
-            write_web_page(folder, page_dir)  # first: what is missing shows at once
+        if litert_dir is not None:
+            write_web_page(folder, litert_dir)  # first: what is missing shows at once
         attributes = attribute_directions(model, step, progress)
         progress(f"reading images of {data.dataset}")
         export = _Export(model, settings, data, folder)

@@ -6,11 +6,13 @@ relaxed SIMD, else for any browser. The fourth has threads.
 """
 
 import os
+import shlex
 from pathlib import Path
 
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file
 
+PAGE_DIR = Path(__file__).parent / "page"
 PAGE_FILES = (
     "index.html",
     "style.css",
@@ -22,7 +24,11 @@ PAGE_FILES = (
     "points.js",
     "slider.js",
 )
+# In a checkout `make web` puts LiteRT.js here; elsewhere the folder does not exist.
+CHECKOUT_DIR = Path(__file__).parents[2] / "export" / "web"
+LITERT_VERSION = "2.5.3"
 PACKAGES = Path("node_modules/@litertjs")
+NAMES = ("core", "wasm-utils")
 UTILS_IMPORT = b'from "@litertjs/wasm-utils"'
 WASM_BUILDS = (
     "litert_wasm_jspi_internal",
@@ -31,30 +37,46 @@ WASM_BUILDS = (
 )
 
 
-def write_web_page(output_dir: Path, page_dir: Path) -> None:
+def find_litert(litert_dir: str | None) -> Path:
+    """Returns the folder with LiteRT.js: the one given, else that of the checkout.
+
+    Raises:
+      UserError: none was given, and this is no checkout.
+    """
+    if litert_dir:
+        return Path(litert_dir)
+    if (CHECKOUT_DIR / "package.json").is_file():
+        return Path(os.path.relpath(CHECKOUT_DIR))
+    raise _no_litert(Path("litert"), "--web needs LiteRT.js")
+
+
+def write_web_page(output_dir: Path, litert_dir: Path) -> None:
     """Writes the page beside the models of an export.
 
     Args:
       output_dir: the export; the page reads its manifest.json and its decoders.
-      page_dir: the page's source, with LiteRT.js in node_modules.
+      litert_dir: a folder with LiteRT.js in node_modules.
 
     Raises:
       UserError: LiteRT.js is not there or not of the version the page is for, or the
         disk is full or not writable.
     """
-    files = {name: page_dir / name for name in PAGE_FILES}
-    core = page_dir / PACKAGES / "core"
-    files["litert/wasm-utils.js"] = page_dir / PACKAGES / "wasm-utils/dist/bundle.js"
+    packages = litert_dir / PACKAGES
+    litert = {"wasm-utils.js": "wasm-utils/dist/bundle.js"}
     for build in WASM_BUILDS:
         for name in (f"{build}.js", f"{build}.wasm"):
-            files[f"litert/wasm/{name}"] = core / "wasm" / name
+            litert[f"wasm/{name}"] = f"core/wasm/{name}"
+    contents = {name: (PAGE_DIR / name).read_bytes() for name in PAGE_FILES}
     try:
-        contents = {name: path.read_bytes() for name, path in files.items()}
-        module = (core / "dist/index.js").read_bytes()
-    except FileNotFoundError as error:
-        raise _no_litert(page_dir, f"{error.filename} is missing") from error
-    if module.count(UTILS_IMPORT) != 1:
-        raise _no_litert(page_dir, "@litertjs/core has another version")
+        for name, source in litert.items():
+            contents[f"litert/{name}"] = (packages / source).read_bytes()
+        module = (packages / "core/dist/index.js").read_bytes()
+        about = [(packages / name / "package.json").read_bytes() for name in NAMES]
+    except OSError as error:
+        raise _no_litert(litert_dir, f"{error.filename}: {error.strerror}") from error
+    version = f'"version": "{LITERT_VERSION}"'.encode()
+    if not all(version in text for text in about) or module.count(UTILS_IMPORT) != 1:
+        raise _no_litert(litert_dir, f"{packages} has another version of LiteRT.js")
     # Browsers find packages by name only with an inline import map, which a strict
     # Content-Security-Policy forbids.
     contents["litert/core.js"] = module.replace(UTILS_IMPORT, b'from "./wasm-utils.js"')
@@ -63,8 +85,10 @@ def write_web_page(output_dir: Path, page_dir: Path) -> None:
             file.write(content)
 
 
-def _no_litert(page_dir: Path, reason: str) -> UserError:
+def _no_litert(litert_dir: Path, reason: str) -> UserError:
+    folder = shlex.quote(str(litert_dir))
+    packages = " ".join(f"@litertjs/{name}@{LITERT_VERSION}" for name in NAMES)
     return UserError(
-        f"{reason}; fetch what the web page needs with: "
-        f"npm install --prefix {os.path.relpath(page_dir)}"
+        f"{reason}; get it with: npm install --no-save --prefix {folder} {packages} "
+        f"and export with --web --litert_dir={folder}"
     )

@@ -16,11 +16,11 @@ import tensorflow as tf
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting import web
-from dfcvae_tf.files import write_json
+from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.images import read_image
 from tools.serve_web import open_server
 
-PAGE_DIR = Path(__file__).parents[2] / "export" / "web"
+CHECKOUT_DIR = Path(__file__).parents[2] / "export" / "web"
 # Scripts that take features from a browser. LiteRT.js looks for JSPI by this name, and
 # for relaxed SIMD with a module of a few bytes.
 WITHOUT_JSPI = "delete WebAssembly.Suspending;"
@@ -35,16 +35,16 @@ RANGES = [[-3.0, 3.0], [-2.5, 3.5], [-3.0, 2.9], [-1.0, 4.0], [-3.3, 3.1]]
 # ---- What is copied
 
 
-@pytest.fixture(name="page_dir")
-def _page_dir(tmp_path):
-    """The page's source with stand-ins for LiteRT.js."""
-    folder = tmp_path / "page"
+@pytest.fixture(name="litert_dir")
+def _litert_dir(tmp_path):
+    """Stand-ins for LiteRT.js."""
+    folder = tmp_path / "some litert"
     packages = folder / web.PACKAGES
     (packages / "core/dist").mkdir(parents=True)
     (packages / "core/wasm").mkdir()
     (packages / "wasm-utils/dist").mkdir(parents=True)
-    for name in web.PAGE_FILES:
-        shutil.copy(PAGE_DIR / name, folder)
+    for name in web.NAMES:
+        write_json(packages / name / "package.json", {"version": web.LITERT_VERSION})
     (packages / "core/dist/index.js").write_bytes(b"import " + web.UTILS_IMPORT)
     (packages / "wasm-utils/dist/bundle.js").write_text("utils")
     for build in web.WASM_BUILDS:
@@ -53,9 +53,9 @@ def _page_dir(tmp_path):
     return folder
 
 
-def test_copies_what_the_page_needs(page_dir, tmp_path):
+def test_copies_what_the_page_needs(litert_dir, tmp_path):
     output = tmp_path / "export"
-    web.write_web_page(output, page_dir)
+    web.write_web_page(output, litert_dir)
     written = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
     assert {name for name in written if "/" not in name} == set(web.PAGE_FILES)
     assert (output / "litert/core.js").read_text() == 'import from "./wasm-utils.js"'
@@ -63,18 +63,48 @@ def test_copies_what_the_page_needs(page_dir, tmp_path):
     assert len(written) == len(web.PAGE_FILES) + 2 + 2 * len(web.WASM_BUILDS)
 
 
+def npm_command(folder) -> str:
+    return (
+        f"npm install --no-save --prefix {folder} "
+        "@litertjs/core@2.5.3 @litertjs/wasm-utils@2.5.3"
+    )
+
+
+def hint(folder) -> str:
+    """The end of an error's text."""
+    return (
+        f"get it with: {npm_command(folder)} "
+        f"and export with --web --litert_dir={folder}$"
+    )
+
+
 def test_absent_or_other_litert_names_the_command_and_writes_nothing(
-    page_dir, tmp_path
+    litert_dir, tmp_path
 ):
-    packages = page_dir / web.PACKAGES
-    (packages / "core/dist/index.js").write_text("import other")
-    command = f"npm install --prefix {os.path.relpath(page_dir)}"
-    with pytest.raises(UserError, match=f"another version; .*{command}"):
-        web.write_web_page(tmp_path / "export", page_dir)
-    shutil.rmtree(packages)
-    with pytest.raises(UserError, match=f"bundle.js is missing; .*{command}"):
-        web.write_web_page(tmp_path / "export", page_dir)
+    how = hint(f"'{litert_dir}'")
+    core = litert_dir / web.PACKAGES / "core"
+    write_json(core / "package.json", {"version": "2.5.4"})
+    with pytest.raises(UserError, match=f"another version of LiteRT.js; {how}"):
+        web.write_web_page(tmp_path / "export", litert_dir)
+    shutil.rmtree(core)
+    with pytest.raises(UserError, match=f"No such file or directory; {how}"):
+        web.write_web_page(tmp_path / "export", litert_dir)
     assert not (tmp_path / "export").exists()
+
+
+def test_litert_is_where_the_flag_says_else_in_the_checkout(monkeypatch, tmp_path):
+    assert web.find_litert("some/where") == Path("some/where")
+    monkeypatch.chdir(CHECKOUT_DIR.parent)
+    assert web.find_litert(None) == Path("web")
+    monkeypatch.setattr(web, "CHECKOUT_DIR", tmp_path)
+    with pytest.raises(UserError, match=f"needs LiteRT.js; {hint('litert')}"):
+        web.find_litert(None)
+
+
+def test_checkout_and_readme_install_the_version_that_the_page_is_for():
+    wanted = read_json(CHECKOUT_DIR / "package.json")["dependencies"]
+    assert wanted == {f"@litertjs/{name}": web.LITERT_VERSION for name in web.NAMES}
+    assert npm_command("litert") in (CHECKOUT_DIR.parents[1] / "README.md").read_text()
 
 
 # ---- The page in a browser
@@ -85,8 +115,8 @@ def _driver(tmp_path_factory):
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
         pytest.skip("needs chromium and chromedriver")
-    if not (PAGE_DIR / web.PACKAGES).is_dir():
-        pytest.skip("needs npm install --prefix export/web")
+    if not (CHECKOUT_DIR / web.PACKAGES).is_dir():
+        pytest.skip("needs make web")
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
@@ -159,7 +189,7 @@ def _digits(driver, tmp_path_factory):
     decoder = tf.keras.Model(z, tf.keras.activations.sigmoid(model.vae.decoder(z)))
     variants = convert(decoder, len(RANGES), folder)
     write_manifest(folder, variants, RANGES, (28, 28, 1))
-    web.write_web_page(folder, PAGE_DIR)
+    web.write_web_page(folder, CHECKOUT_DIR)
     return folder, lambda z: model.decoder(z).numpy()
 
 
@@ -506,7 +536,7 @@ def test_shapes_colours_and_attributes_come_from_the_manifest(
         (6, 8, 3),
         attributes={name: list(values) for name, values in directions.items()},
     )
-    web.write_web_page(tmp_path, PAGE_DIR)
+    web.write_web_page(tmp_path, CHECKOUT_DIR)
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
