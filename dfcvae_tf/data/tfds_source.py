@@ -42,28 +42,72 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
             )
         builder = _download(tfds_name, config)
 
+    features = _features(tfds_name, builder)
+    height, width, channels = _image_shape(tfds_name, features)
+    class_names = _class_names(features.get("label"))
+    attribute_names = _attribute_names(features.get("attributes"))
+    splits, split_text = _splits(tfds_name, builder)
+    infos = {split: builder.info.splits[part] for split, part in splits.items()}
+    num_examples = {split: info.num_examples for split, info in infos.items()}
+    if not all(num_examples.values()):
+        raise UserError(
+            f"tfds:{tfds_name} is too small: {num_examples['train']} images for "
+            f"training, {num_examples['test']} for testing{split_text}"
+        )
+    sizes = [f"{s} {info.num_examples} {info.num_bytes}" for s, info in infos.items()]
+    return Source(
+        name=name,
+        description=f"TensorFlow Datasets {builder.info.full_name}{split_text}",
+        num_examples=num_examples,
+        image_shape=(height, width, min(channels, 3)),
+        class_names=class_names,
+        dataset=lambda split: _dataset(
+            builder, splits[split], bool(class_names), attribute_names
+        ),
+        digest=digest_of([builder.info.full_name, *sizes]),
+        attribute_names=attribute_names,
+    )
+
+
+def _features(tfds_name: str, builder: Any) -> dict[str, Any]:
     import tensorflow_datasets as tfds
 
     if not isinstance(builder.info.features, tfds.features.FeaturesDict):
         raise UserError(f"tfds:{tfds_name} has no named features; choose another set")
-    features: dict[str, Any] = dict(builder.info.features.items())
+    return dict(builder.info.features.items())
+
+
+def _image_shape(
+    tfds_name: str, features: dict[str, Any]
+) -> tuple[int | None, int | None, int]:
+    import tensorflow_datasets as tfds
+
     image = features.get("image")
     if not isinstance(image, tfds.features.Image):
         raise UserError(
             f"tfds:{tfds_name} has no feature 'image', but {', '.join(sorted(features))}; "
             "choose a set of images"
         )
-    height, width, channels = image.shape
-    dtype = np.dtype(image.np_dtype)
+    dtype, channels = np.dtype(image.np_dtype), image.shape[2]
     if dtype != np.uint8 or channels not in (1, 3, 4):
         raise UserError(
             f"the images of tfds:{tfds_name} are {dtype} with {channels} channels; "
             "usable are uint8 with 1, 3 or 4"
         )
-    labelled = isinstance(features.get("label"), tfds.features.ClassLabel)
-    class_names = tuple(features["label"].names) if labelled else ()
-    attribute_names = _attribute_names(features.get("attributes"))
-    splits, split_text = _splits(tfds_name, builder)
+    return image.shape
+
+
+def _dataset(
+    builder: Any, part: str, labelled: bool, attribute_names: tuple[str, ...]
+) -> tf.data.Dataset:
+    """Reads a split: image, label if there are labels, attributes if there are any."""
+    import tensorflow_datasets as tfds
+
+    wanted: dict[str, Any] = {"image": True}
+    if labelled:
+        wanted["label"] = True
+    if attribute_names:
+        wanted["attributes"] = dict.fromkeys(attribute_names, True)
 
     def keep(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         kept = {"image": example["image"][..., :3]}  # a fourth channel is transparency
@@ -74,48 +118,21 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
             kept["attributes"] = tf.cast(tf.stack(found), tf.int8)
         return kept
 
-    def dataset(split: str) -> tf.data.Dataset:
-        wanted: dict[str, Any] = {"image": True}
-        if labelled:
-            wanted["label"] = True
-        if attribute_names:
-            wanted["attributes"] = dict.fromkeys(attribute_names, True)
-        return builder.as_dataset(
-            split=splits[split],
-            shuffle_files=False,
-            decoders=tfds.decode.PartialDecoding(wanted),
-            # The pipeline caches what it needs, after resizing.
-            read_config=tfds.ReadConfig(try_autocache=False),
-        ).map(keep, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return builder.as_dataset(
+        split=part,
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(wanted),
+        # The pipeline caches what it needs, after resizing.
+        read_config=tfds.ReadConfig(try_autocache=False),
+    ).map(keep, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    num_examples = {
-        split: builder.info.splits[part].num_examples for split, part in splits.items()
-    }
-    if not all(num_examples.values()):
-        raise UserError(
-            f"tfds:{tfds_name} is too small: {num_examples['train']} images for "
-            f"training, {num_examples['test']} for testing{split_text}"
-        )
 
-    return Source(
-        name=name,
-        description=f"TensorFlow Datasets {builder.info.full_name}{split_text}",
-        num_examples=num_examples,
-        image_shape=(height, width, min(channels, 3)),
-        class_names=class_names,
-        dataset=dataset,
-        digest=digest_of(
-            [
-                builder.info.full_name,
-                *(
-                    f"{split} {builder.info.splits[part].num_examples} "
-                    f"{builder.info.splits[part].num_bytes}"
-                    for split, part in splits.items()
-                ),
-            ]
-        ),
-        attribute_names=attribute_names,
-    )
+def _class_names(feature: Any) -> tuple[str, ...]:
+    """Returns the names of the classes of a label; none of any other feature."""
+    import tensorflow_datasets as tfds
+
+    labelled = isinstance(feature, tfds.features.ClassLabel)
+    return tuple(feature.names) if labelled else ()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -92,28 +92,18 @@ def build_manifest(
       files: the .tflite files that were tried.
       attributes: name -> direction, [D] each; see `attribute_directions`.
     """
-    config = model.config
-    assert config.image_shape is not None
-    height, width, channels = config.image_shape
     process = describe_process(_PACKAGES)
     passed = {(f.variant, f.signature): f for f in files if not f.failures}
     return {
         "format_version": FORMAT_VERSION,
         "name": model.run.path.resolve().name,
         "latent": {
-            "dim": config.model.latent_dim,
+            "dim": model.latent_dim,
             "ranges": latent_ranges(checks.z_mean),
             "dtype": "float32",
         },
         **({"attributes": dict(attributes)} if attributes else {}),
-        "image": {
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "color_order": COLOR_ORDERS[channels],
-            "range": [0.0, 1.0],
-            "dtype": "float32",
-        },
+        "image": _image(model),
         "batch_size": settings.batch_size,
         "signatures": _signatures(model, settings),
         "variants": [
@@ -132,28 +122,9 @@ def build_manifest(
             signature: _parity(parity)
             for signature, parity in saved_model_parity.items()
         },
-        "trained": {
-            "checkpoint_step": step,
-            "settings": config_lib.to_public_dict(config),
-            "provenance": {
-                key: value
-                for key, value in read_provenance(model.run).items()
-                if key in _PUBLIC_PROVENANCE
-            },
-        },
-        "calibration": {
-            "seed": settings.seed,
-            "source": calibration.source,
-            "num_images": len(calibration.images),
-            "num_latents": len(calibration.all_latents),
-            "latents": {kind: len(z) for kind, z in calibration.latents.items()},
-        },
-        "checks": {
-            "source": checks.source,
-            "num_images": len(checks.images),
-            "num_latents": len(checks.all_latents),
-            "latents": {kind: len(z) for kind, z in checks.latents.items()},
-        },
+        "trained": _trained(model, step),
+        "calibration": {"seed": settings.seed, **_samples(calibration)},
+        "checks": _samples(checks),
         "versions": {
             **process["versions"],
             "python": process["python"],
@@ -197,6 +168,39 @@ def latent_ranges(z_mean: np.ndarray) -> list[list[float]]:
     low, high = np.percentile(z_mean, (1, 99), axis=0)
     low, high = np.minimum(low, -MIN_LATENT_RANGE), np.maximum(high, MIN_LATENT_RANGE)
     return np.stack([low, high], axis=1).round(3).tolist()
+
+
+def _image(model: LoadedRun) -> dict[str, Any]:
+    height, width, channels = model.image_shape
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "color_order": COLOR_ORDERS[channels],
+        "range": [0.0, 1.0],
+        "dtype": "float32",
+    }
+
+
+def _trained(model: LoadedRun, step: int | None) -> dict[str, Any]:
+    """What a stranger may know of the training."""
+    provenance = read_provenance(model.run)
+    return {
+        "checkpoint_step": step,
+        "settings": config_lib.to_public_dict(model.config),
+        "provenance": {
+            key: value for key, value in provenance.items() if key in _PUBLIC_PROVENANCE
+        },
+    }
+
+
+def _samples(samples: Samples) -> dict[str, Any]:
+    return {
+        "source": samples.source,
+        "num_images": len(samples.images),
+        "num_latents": len(samples.all_latents),
+        "latents": {kind: len(z) for kind, z in samples.latents.items()},
+    }
 
 
 def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:

@@ -85,11 +85,13 @@ def build(
             f"are {height}x{width}; choose --image_size={recipe.size}{fits}"
         )
 
-    def norm_relu(x, number: int):
-        x = batch_norm(recipe.decay, dtype, f"norm{number}")(x)
-        # Keras 3 has another name for the slope than Keras 2.
-        return layers.LeakyReLU(recipe.slope, dtype=dtype, name=f"relu{number}")(x)
+    encoder = _encoder(recipe, config, image_shape, dtype)
+    return encoder, _decoder(recipe, config, image_shape[2], dtype)
 
+
+def _encoder(
+    recipe: Recipe, config: ModelConfig, image_shape: tuple[int, int, int], dtype: str
+) -> tf.keras.Model:
     images = x = tf.keras.Input(image_shape, name="image")
     for number, filters in enumerate(recipe.encoder_filters, 1):
         x = layers.Conv2D(
@@ -102,12 +104,16 @@ def build(
             dtype=dtype,
             name=f"conv{number}",
         )(x)
-        x = norm_relu(x, number)
+        x = _norm_relu(x, recipe, number, dtype)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
-    encoder = tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
+    return tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
 
+
+def _decoder(
+    recipe: Recipe, config: ModelConfig, channels: int, dtype: str
+) -> tf.keras.Model:
     def resize_conv(x, filters: int, number: int, **kwargs):
         x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{number}")(x)
         padding = config.decoder_padding
@@ -134,12 +140,18 @@ def build(
     x = layers.Reshape((4, 4, start), dtype=dtype, name="reshape")(x)
     for number, filters in enumerate(others, 1):
         x = resize_conv(x, filters, number, use_bias=False)
-        x = norm_relu(x, number)
+        x = _norm_relu(x, recipe, number, dtype)
     x = resize_conv(
         x,
-        image_shape[2],
+        channels,
         len(recipe.decoder_filters),
         bias_initializer=output_bias(config.decoder_output),
     )
     outputs = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
-    return encoder, tf.keras.Model(z, outputs, name="decoder")
+    return tf.keras.Model(z, outputs, name="decoder")
+
+
+def _norm_relu(x, recipe: Recipe, number: int, dtype: str):
+    x = batch_norm(recipe.decay, dtype, f"norm{number}")(x)
+    # Keras 3 has another name for the slope than Keras 2.
+    return layers.LeakyReLU(recipe.slope, dtype=dtype, name=f"relu{number}")(x)
