@@ -184,7 +184,7 @@ class ObjectiveConfig:
     @property
     def is_perceptual(self) -> bool:
         """Whether there is a perceptual loss."""
-        return self.perceptual_model is not None
+        return bool(self.perceptual_model)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "override",
         False,
-        "go on in a --run_dir that was made with other settings",
+        "go on in a --run_dir that was made with other settings, data or model files",
         flag_values=values,
     )
     for name, setting in SETTINGS.items():
