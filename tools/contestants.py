@@ -52,6 +52,18 @@ class Contestant:
         return answer
 
 
+def take_turns(
+    contestants: dict[str, Contestant], count: int, rounds: int
+) -> dict[str, list[Any]]:
+    """Has each do so much work once per round; returns name -> what it said each time."""
+    said: dict[str, list[Any]] = {name: [] for name in contestants}
+    for index in range(rounds):
+        # Every other round backwards, so that none always follows the same one.
+        for name in contestants if index % 2 == 0 else reversed(contestants):
+            said[name].append(contestants[name].run(count))
+    return said
+
+
 def _serve(serve: Callable[..., None], pipe: Any, *args: Any) -> None:
     try:
         serve(pipe, *args)

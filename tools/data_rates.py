@@ -1,5 +1,6 @@
 """How fast images come, beside how fast training takes them."""
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dfcvae_tf.command_line import import_tensorflow
 from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.exporting import latency
 from tools import training_speed
-from tools.contestants import Contestant, answer
+from tools.contestants import Contestant, answer, take_turns
 
 _BATCH = 128
 PREPARED, CACHED, TRAINED = "prepared", "cached", "trained"
@@ -31,20 +32,14 @@ def compare(config: Config, images: int, repeats: int) -> str:
     Returns:
       Machine, a table, and how many times as fast as training images are prepared.
     """
-    contestants: dict[str, Contestant] = {}
-    try:
+    with contextlib.ExitStack() as stack:
+        contestants = {}
         for name in _WHAT:
             contestants[name] = Contestant(_serve, name, config, images)
+            stack.callback(contestants[name].close)
             contestants[name].run(1)  # traces, warms up
-        rates: dict[str, list[float]] = {name: [] for name in _WHAT}
-        for repeat in range(repeats):
-            # Every other round backwards, so that none always follows the same one.
-            for name in _WHAT if repeat % 2 == 0 else reversed(_WHAT):
-                rates[name].append(contestants[name].run(images))
+        rates = take_turns(contestants, images, repeats)
         facts = contestants[TRAINED].facts
-    finally:
-        for contestant in contestants.values():
-            contestant.close()
     training = f"preset {config.preset}, batch {config.training.batch_size}"
     lines = [
         f"{facts['machine']}; TensorFlow {facts['tensorflow']}",

@@ -3,6 +3,7 @@
 Operations are counted, so that a rate can be held against what the machine can do.
 """
 
+import contextlib
 import dataclasses
 import statistics
 import time
@@ -13,7 +14,7 @@ from dfcvae_tf.command_line import import_tensorflow
 from dfcvae_tf.config import Config, apply_settings
 from dfcvae_tf.exporting import latency
 from dfcvae_tf.presets import preset_config
-from tools.contestants import Contestant, answer
+from tools.contestants import Contestant, answer, take_turns
 
 # Keras' `fit`, and precisions of this program.
 CONTESTANTS = ("fit", "float32", "mixed_bfloat16", "mixed_float16")
@@ -32,24 +33,20 @@ def compare(names: Sequence[str], repeats: int, steps: int, batch_size: int) -> 
     Returns:
       Machine, a table, and what its numbers are.
     """
-    contestants = {
-        name: Contestant(_serve_training, name, batch_size) for name in names
-    }
-    try:
+    with contextlib.ExitStack() as stack:
+        contestants = {}
+        for name in names:
+            contestants[name] = Contestant(_serve_training, name, batch_size)
+            stack.callback(contestants[name].close)
         for contestant in contestants.values():
             contestant.run(steps)  # traces, warms up
-        rates: dict[str, list[float]] = {name: [] for name in names}
-        memory: dict[str, list[float]] = {name: [] for name in names}
-        for repeat in range(repeats):
-            # Every other round backwards, so that none always follows the same one.
-            for name in names if repeat % 2 == 0 else reversed(names):
-                seconds, mib = contestants[name].run(steps)
-                rates[name].append(steps * batch_size / seconds)
-                memory[name].append(mib)
-        facts = next(iter(contestants.values())).facts
-    finally:
-        for contestant in contestants.values():
-            contestant.close()
+        measured = take_turns(contestants, steps, repeats)
+        facts = contestants[names[0]].facts
+    rates = {
+        name: [steps * batch_size / seconds for seconds, _ in answers]
+        for name, answers in measured.items()
+    }
+    memory = {name: [mib for _, mib in answers] for name, answers in measured.items()}
     return _report(facts, rates, memory, steps, batch_size)
 
 

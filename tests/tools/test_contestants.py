@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.contestants import Contestant, answer
+from tools.contestants import Contestant, answer, take_turns
 
 
 def test_a_contestant_says_its_facts_and_works_until_closed():
@@ -16,3 +16,19 @@ def test_a_contestant_says_its_facts_and_works_until_closed():
 def test_a_contestant_that_ends_early_is_an_error():
     with pytest.raises(RuntimeError, match="ended early"):
         Contestant(print)
+
+
+def test_turns_go_forwards_and_backwards():
+    order = []
+
+    class Numbered:
+        def __init__(self, name):
+            self.name = name
+
+        def run(self, count):
+            order.append(self.name)
+            return len(order) * count
+
+    said = take_turns({name: Numbered(name) for name in "abc"}, 10, rounds=3)
+    assert "".join(order) == "abccbaabc"
+    assert said == {"a": [10, 60, 70], "b": [20, 50, 80], "c": [30, 40, 90]}
