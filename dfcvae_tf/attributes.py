@@ -189,13 +189,13 @@ def _load(given: dict[str, Any]) -> tuple[Any, Any, Any]:
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
     from dfcvae_tf.data.run_images import evaluation_data
-    from dfcvae_tf.evaluation import attribute_study
+    from dfcvae_tf.evaluation.attributes import study
 
     model = load_for_inference(given["run_dir"])
     data = evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
-    return model, data, attribute_study
+    return model, data, study
 
 
 def _folder(given: dict[str, Any], flag: str) -> Path:

@@ -60,7 +60,7 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
     from dfcvae_tf.data import run_images
-    from dfcvae_tf.evaluation import latent
+    from dfcvae_tf.metrics import latent
 
     model = load_for_inference(given["run_dir"])
     data = run_images.evaluation_data(

@@ -30,7 +30,7 @@ ROWS = [
     {
         "attribute_vectors",
         "image_files",
-        "image_metrics",
+        "metrics",
         "models",
         "perceptual",
         "data",

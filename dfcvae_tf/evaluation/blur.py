@@ -10,9 +10,10 @@ from itertools import combinations
 
 import numpy as np
 
-from dfcvae_tf.evaluation import comparisons, figures, selection, sharpness
+from dfcvae_tf.evaluation import figures, selection
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.section import ORIGINALS, Section
+from dfcvae_tf.metrics import comparisons, sharpness
 
 _AXIS = "Laplacian variance"
 

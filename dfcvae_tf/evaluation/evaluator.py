@@ -23,10 +23,10 @@ from dfcvae_tf.evaluation.fidelity import (
 from dfcvae_tf.evaluation.inference import RunOutputs
 from dfcvae_tf.evaluation.judge import Judge, Judgement, build_judge
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
-from dfcvae_tf.evaluation.robustness import measure_robustness
 from dfcvae_tf.evaluation.section import ORIGINALS, Section, plain
 from dfcvae_tf.files import read_json
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.metrics.sensitivity import measure_robustness
 from dfcvae_tf.perceptual.registry import model_files
 from dfcvae_tf.provenance import describe_process
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from dfcvae_tf.evaluation import figures, frechet, latent
+from dfcvae_tf.evaluation import figures
 from dfcvae_tf.evaluation.inference import RunOutputs
 from dfcvae_tf.evaluation.judge import Judgement
-from dfcvae_tf.evaluation.measures import blur_measures, pixel_measures
-from dfcvae_tf.evaluation.paired import PairedComparison, compare_paired, format_p
 from dfcvae_tf.evaluation.section import ORIGINALS, Section
-from dfcvae_tf.evaluation.sharpness import SIGNIFICANCE
+from dfcvae_tf.metrics import frechet, latent
+from dfcvae_tf.metrics.measures import blur_measures, pixel_measures
+from dfcvae_tf.metrics.paired import PairedComparison, compare_paired, format_p
+from dfcvae_tf.metrics.sharpness import SIGNIFICANCE
 
 # ratio -> measure: mean over the run's images, relative to that over the originals
 _RATIOS = {

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import embedding, figures, inference, latent
+from dfcvae_tf.evaluation import figures, inference
 from dfcvae_tf.evaluation.inference import RunOutputs
 from dfcvae_tf.evaluation.judge import Judge
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.metrics import embedding, latent
 
 PATH_STEPS = 10
 _TRAVERSED = np.linspace(-3, 3, 11)

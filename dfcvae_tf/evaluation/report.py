@@ -8,9 +8,9 @@ from typing import Any
 import jinja2
 
 from dfcvae_tf.evaluation.evaluator import Evaluation
-from dfcvae_tf.evaluation.paired import format_p
 from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, write_json
+from dfcvae_tf.metrics.paired import format_p
 
 # measure -> its name with unit, format, and which way is better (+1 more, -1 less, 0 none)
 MEASURES: dict[str, tuple[str, str, int]] = {

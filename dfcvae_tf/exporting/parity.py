@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from dfcvae_tf import image_metrics
 from dfcvae_tf.exporting.samples import REAL, Samples
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.metrics import pixels
+from dfcvae_tf.metrics.sharpness import laplacian_variance
 
 MAX_ERROR = {"saved_model": 1e-4, "float32": 1e-4, "float16": 5e-3}
 MIN_PSNR_DB = 35.0
@@ -97,7 +98,7 @@ class Gate:
         self._labels = self._judged(samples.images)
         self._picture_labels = self._judged(self._pictures[REAL])
         self._sharpness = {
-            kind: image_metrics.laplacian_variance(pictures)
+            kind: laplacian_variance(pictures)
             for kind, pictures in self._pictures.items()
         }
 
@@ -147,8 +148,8 @@ class Gate:
         for part, expected in slices:
             found = to_pictures(part)["image"]
             measures.errors.append(float(np.abs(found - expected).max()))
-            mse.append(image_metrics.mse(expected, found))
-            measures.sharpness.append(image_metrics.laplacian_variance(found))
+            mse.append(pixels.mse(expected, found))
+            measures.sharpness.append(laplacian_variance(found))
             if kind == REAL and self._judge is not None:
                 measures.labels.append(_labels(self._judge, found))
         measures.mse[kind] = np.concatenate(mse)

@@ -6,10 +6,10 @@ import pytest
 from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.evaluation.blur import measure_blur
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.paired import compare_paired
 from dfcvae_tf.evaluation.selection import class_groups
-from dfcvae_tf.evaluation.sharpness import blur, laplacian_variance
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.metrics.paired import compare_paired
+from dfcvae_tf.metrics.sharpness import blur, laplacian_variance
 from dfcvae_tf.run_dir import ASSETS_DIR
 
 

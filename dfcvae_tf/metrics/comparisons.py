@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dfcvae_tf.evaluation.paired import PairedComparison, compare_paired, holm
+from dfcvae_tf.metrics.paired import PairedComparison, compare_paired, holm
 
 
 @dataclass(frozen=True)

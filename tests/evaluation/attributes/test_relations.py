@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation.attribute_relations import correlate
+from dfcvae_tf.evaluation.attributes.relations import correlate
 
 
 def test_blocks_come_together_with_numpys_correlations():

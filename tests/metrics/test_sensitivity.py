@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dfcvae_tf.evaluation import robustness
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.metrics import sensitivity
 from dfcvae_tf.run_dir import ASSETS_DIR
 
 
@@ -21,7 +21,7 @@ def digits():
 def test_shift_moves_whole_pixels(digits):
     images, _ = digits
     for pixels in (0, 3):
-        moved = robustness.shift(images, pixels, seed=0)
+        moved = sensitivity.shift(images, pixels, seed=0)
         rolled = [
             np.roll(images, step, axis) for axis in (1, 2) for step in (pixels, -pixels)
         ]
@@ -34,19 +34,19 @@ def test_shift_moves_whole_pixels(digits):
 def test_rotation_keeps_the_centre_and_turns_the_rest():
     image = np.zeros((1, 29, 29, 3), np.float32)
     image[0, 14, 14:] = 1  # from the centre to the right
-    turned = robustness.rotate(image, 90, seed=0)[0, ..., 0]
+    turned = sensitivity.rotate(image, 90, seed=0)[0, ..., 0]
     assert turned[14, 14] == pytest.approx(1)
     assert turned[:, 14].sum() == pytest.approx(15, abs=0.01)
-    np.testing.assert_array_equal(robustness.rotate(image, 0, seed=0), image)
+    np.testing.assert_array_equal(sensitivity.rotate(image, 0, seed=0), image)
 
 
 def test_others_are_of_another_class(digits):
     _, labels = digits
-    others = robustness.random_others(len(labels), labels, seed=0)
+    others = sensitivity.random_others(len(labels), labels, seed=0)
     assert (labels[others] != labels).all()
-    assert (robustness.random_others(5, None, seed=0) != np.arange(5)).all()
+    assert (sensitivity.random_others(5, None, seed=0) != np.arange(5)).all()
     with pytest.raises(ValueError, match="no other image"):
-        robustness.random_others(3, np.array([1, 1, 1]), seed=0)
+        sensitivity.random_others(3, np.array([1, 1, 1]), seed=0)
 
 
 def test_curves_of_losses_that_are_known(digits):
@@ -58,7 +58,7 @@ def test_curves_of_losses_that_are_known(digits):
     def constant(a, b):
         return np.ones(len(a))
 
-    curves = robustness.measure_robustness(
+    curves = sensitivity.measure_robustness(
         images, labels, {"brightness": brightness, "constant": constant}, seed=0
     )
     shift = curves["shift"]
@@ -77,6 +77,6 @@ def test_curves_of_losses_that_are_known(digits):
 
 def test_pixel_loss_is_opencvs(digits):
     images, _ = digits
-    ours = robustness.squared_pixel_error(images[:1], images[1:2])
+    ours = sensitivity.squared_pixel_error(images[:1], images[1:2])
     norm = cv2.norm(images[0].astype(float), images[1].astype(float), cv2.NORM_L2SQR)
     np.testing.assert_allclose(ours, norm)

@@ -10,7 +10,7 @@ from dfcvae_tf import images as images_lib
 from dfcvae_tf.config import DataConfig, ModelConfig
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import attribute_data
+from dfcvae_tf.evaluation.attributes import data as attribute_data
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.presets import preset_config

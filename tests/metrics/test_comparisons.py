@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dfcvae_tf.evaluation.comparisons import compare_groups
-from dfcvae_tf.evaluation.paired import compare_paired, holm
+from dfcvae_tf.metrics.comparisons import compare_groups
+from dfcvae_tf.metrics.paired import compare_paired, holm
 
 
 def test_every_pair_in_every_group_with_one_correction():

@@ -13,18 +13,15 @@ from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import (
-    attribute_figures,
-    attribute_prediction,
-    embedding,
-    figures,
-    inference,
-)
-from dfcvae_tf.evaluation.attribute_data import encode_split, open_with_attributes
-from dfcvae_tf.evaluation.attribute_relations import correlate
+from dfcvae_tf.evaluation import figures, inference
+from dfcvae_tf.evaluation.attributes import figures as attribute_figures
+from dfcvae_tf.evaluation.attributes import prediction
+from dfcvae_tf.evaluation.attributes.data import encode_split, open_with_attributes
+from dfcvae_tf.evaluation.attributes.relations import correlate
 from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, check_writable, write_json
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.metrics import embedding
 from dfcvae_tf.provenance import describe_process
 
 NUM_MAPPED = 1000
@@ -58,7 +55,7 @@ def make_vectors(
       A table for the terminal.
 
     Raises:
-      UserError: see `attribute_data` and `attribute_vectors`; or not writable.
+      UserError: see `data` and `attribute_vectors`; or not writable.
     """
     source = open_with_attributes(model, data)
     all_names = source.attribute_names
@@ -173,15 +170,15 @@ def predict_attributes(
         splits.append(encode_split(model, source, data, split))
     train, test = splits
     has_train, has_test = train.attributes[:, columns], test.attributes[:, columns]
-    attribute_prediction.check_two_values(names, has_train, has_test, excluded)
+    prediction.check_two_values(names, has_train, has_test, excluded)
     progress(f"two classifiers for each of {len(names)} attributes")
     found = {
-        name: attribute_prediction.predict(
+        name: prediction.predict(
             train.z_mean, has_train[:, index], test.z_mean, has_test[:, index], seed
         )
         for index, name in enumerate(names)
     }
-    mean = attribute_prediction.mean_prediction(list(found.values()))
+    mean = prediction.mean_prediction(list(found.values()))
     # The best first: readers look for what the latents tell, and for what they do not.
     ranked = sorted(found, key=lambda name: -found[name].balanced.balanced_accuracy)
     shown = {**{name: found[name] for name in ranked}, "mean of all": mean}
@@ -197,7 +194,7 @@ def predict_attributes(
             **_origin(model, source),
         },
     )
-    return attribute_prediction.table(shown)
+    return prediction.table(shown)
 
 
 def relate_attributes(

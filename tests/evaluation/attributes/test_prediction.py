@@ -8,8 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import attribute_prediction
-from dfcvae_tf.evaluation.attribute_prediction import Prediction, Score
+from dfcvae_tf.evaluation.attributes import prediction
+from dfcvae_tf.evaluation.attributes.prediction import Prediction, Score
 
 TRAIN = 2000
 
@@ -22,9 +22,7 @@ def _z() -> np.ndarray:
 
 
 def predict(z, has):
-    return attribute_prediction.predict(
-        z[:TRAIN], has[:TRAIN], z[TRAIN:], has[TRAIN:], seed=0
-    )
+    return prediction.predict(z[:TRAIN], has[:TRAIN], z[TRAIN:], has[TRAIN:], seed=0)
 
 
 def test_a_separable_attribute_is_predicted(z):
@@ -72,20 +70,20 @@ def test_one_value_only_is_named_with_what_to_exclude():
     train = np.array([[0, 1, 0, 0], [1, 1, 1, 0]])
     test = np.array([[0, 1, 1, 0], [1, 0, 1, 1]])
     with pytest.raises(UserError, match="agree in: b, c, d; .*--exclude=x,b,c,d$"):
-        attribute_prediction.check_two_values(list("abcd"), train, test, ["x"])
-    attribute_prediction.check_two_values(["a"], train[:, :1], test[:, :1])
+        prediction.check_two_values(list("abcd"), train, test, ["x"])
+    prediction.check_two_values(["a"], train[:, :1], test[:, :1])
 
 
 def test_means_and_table():
     low = Prediction(0.1, Score(0.9, 0.5), Score(0.8, 0.6), Score(0.7, 0.7))
     high = Prediction(0.3, Score(0.7, 0.5), Score(1.0, 0.8), Score(0.9, 0.9))
-    mean = attribute_prediction.mean_prediction([low, high])
+    mean = prediction.mean_prediction([low, high])
     for score, expected in (
         (mean.majority, (0.8, 0.5)),
         (mean.plain, (0.9, 0.7)),
         (mean.balanced, (0.8, 0.8)),
     ):
         assert (score.accuracy, score.balanced_accuracy) == pytest.approx(expected)
-    lines = attribute_prediction.table({"Bald": low, "mean": mean}).splitlines()
+    lines = prediction.table({"Bald": low, "mean": mean}).splitlines()
     assert " ".join(lines[2].split()) == "Bald 10.0 90.0 80.0 70.0 50.0 60.0 70.0"
     assert lines[-1].startswith("mean") and len({len(line) for line in lines}) == 1

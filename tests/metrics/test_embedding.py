@@ -5,7 +5,7 @@ import pytest
 import scipy.spatial
 import sklearn.decomposition
 
-from dfcvae_tf.evaluation.embedding import pca, tsne
+from dfcvae_tf.metrics.embedding import pca, tsne
 
 
 @pytest.fixture(name="rng")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from dfcvae_tf.evaluation.frechet import frechet_distance, kernel_distance
+from dfcvae_tf.metrics.frechet import frechet_distance, kernel_distance
 
 
 @pytest.fixture(name="rng")

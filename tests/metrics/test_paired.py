@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dfcvae_tf.evaluation import paired
+from dfcvae_tf.metrics import paired
 
 
 def with_t_statistic(t_statistic, n):

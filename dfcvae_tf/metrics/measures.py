@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from dfcvae_tf import image_metrics
-from dfcvae_tf.evaluation import sharpness
+from dfcvae_tf.metrics import pixels, sharpness
 
 
 def blur_measures(originals: np.ndarray, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -36,9 +35,9 @@ def pixel_measures(originals: np.ndarray, images: np.ndarray) -> dict[str, np.nd
     "ssim" is left out for images too small for its window.
     """
     measures = {
-        "mse": image_metrics.mse(originals, images),
-        "psnr": image_metrics.psnr(originals, images),
+        "mse": pixels.mse(originals, images),
+        "psnr": pixels.psnr(originals, images),
     }
-    if min(originals.shape[1:3]) >= image_metrics.SSIM_WINDOW_SIZE:
-        measures["ssim"] = image_metrics.ssim(originals, images)
+    if min(originals.shape[1:3]) >= pixels.SSIM_WINDOW_SIZE:
+        measures["ssim"] = pixels.ssim(originals, images)
     return measures

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from dfcvae_tf.evaluation.attribute_prediction import Prediction
+from dfcvae_tf.evaluation.attributes.prediction import Prediction
 from dfcvae_tf.evaluation.figures import (
     GREY,
     RUN_COLOURS,

@@ -5,8 +5,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from dfcvae_tf.evaluation import attribute_figures
-from dfcvae_tf.evaluation.attribute_prediction import Prediction, Score
+from dfcvae_tf.evaluation.attributes import figures
+from dfcvae_tf.evaluation.attributes.prediction import Prediction, Score
 
 
 def decode(png: bytes) -> np.ndarray:
@@ -28,7 +28,7 @@ def named(count):
 @pytest.mark.parametrize("count", [2, 40])
 def test_correlations_are_colours(count):
     values = np.where(np.eye(count), 1.0, -1.0)
-    picture = decode(attribute_figures.correlation_map(named(count), values))
+    picture = decode(figures.correlation_map(named(count), values))
     red, blue = (
         count_pixels(
             picture, matplotlib.colors.to_hex(matplotlib.colormaps["RdBu_r"](x))
@@ -45,10 +45,10 @@ def test_points_of_an_attribute_are_coloured(count):
     points = rng.normal(size=(300, 2))
     groups = {name: rng.random(300) < 0.3 for name in named(count)}
     labels = ("first", "second")
-    picture = decode(attribute_figures.attribute_maps(points, labels, groups))
+    picture = decode(figures.attribute_maps(points, labels, groups))
     assert picture.shape[1] == 8 * 144
     nobody = {name: np.zeros(300, bool) for name in named(count)}
-    empty = decode(attribute_figures.attribute_maps(points, labels, nobody))
+    empty = decode(figures.attribute_maps(points, labels, nobody))
     reddish = [
         int((p[..., 0] > 100 + p[..., 2].astype(int)).sum()) for p in (picture, empty)
     ]
@@ -60,7 +60,7 @@ def test_a_row_per_attribute():
     heights = []
     for count in (3, 41):
         predictions = dict.fromkeys(named(count), prediction)
-        picture = decode(attribute_figures.prediction_scores(predictions))
+        picture = decode(figures.prediction_scores(predictions))
         assert count_pixels(picture, "#0072B2") > 30 * count
         heights.append(picture.shape[0])
     assert 38 * 0.15 * 144 < heights[1] - heights[0] < 38 * 0.25 * 144
@@ -68,10 +68,8 @@ def test_a_row_per_attribute():
 
 def test_what_does_not_fit_is_an_error():
     with pytest.raises(ValueError, match="2 names for values"):
-        attribute_figures.correlation_map(["a", "b"], np.eye(3))
+        figures.correlation_map(["a", "b"], np.eye(3))
     with pytest.raises(ValueError, match="for 3 points"):
-        attribute_figures.attribute_maps(
-            np.eye(3)[:, :2], ("x", "y"), {"a": np.ones(2, bool)}
-        )
+        figures.attribute_maps(np.eye(3)[:, :2], ("x", "y"), {"a": np.ones(2, bool)})
     with pytest.raises(ValueError, match="no predictions"):
-        attribute_figures.prediction_scores({})
+        figures.prediction_scores({})

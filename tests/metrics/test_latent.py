@@ -6,7 +6,7 @@ import scipy.spatial
 import scipy.stats
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import latent
+from dfcvae_tf.metrics import latent
 
 
 @pytest.fixture(name="rng")

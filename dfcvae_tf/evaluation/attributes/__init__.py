@@ -1,0 +1,1 @@
+"""Attributes of faces in the latent space of a run."""
