@@ -1,4 +1,4 @@
-"""Exports a trained run for phones and browsers: SavedModel and TFLite, each held to Keras.
+"""Exports a trained run for phones and browsers: SavedModel and TFLite, checked against Keras.
 
   python -m dfcvae_tf.export --run_dir=runs/dfc
   python -m dfcvae_tf.export --run_dir=pretrained:mnist_dfc_vae --web

@@ -1,1 +1,1 @@
-"""From a trained run to files for devices, each held against Keras before it counts."""
+"""From a trained run to files for devices, each checked against Keras before it counts."""

@@ -75,12 +75,12 @@ class Parity:
 
 
 class Gate:
-    """Holds files against one run's Keras networks."""
+    """Checks files against one run's Keras networks."""
 
     def __init__(
         self, model: LoadedRun, samples: Samples, judge: tf.keras.Model | None
     ):
-        """Computes what every file is held against.
+        """Computes what every file is checked against.
 
         Args:
           model: the run.

@@ -99,7 +99,7 @@ def render_report(manifest: Manifest) -> str:
         "`manifest.json`."
     )
     how_checked = (
-        f"Every file ran in {manifest['runtime']} and was held against Keras in float32 on "
+        f"Every file ran in {manifest['runtime']} and was checked against Keras in float32 on "
         f"{checks['num_latents']} latents and {checks['num_images']} images "
         f"({checks['source']}). Times are milliseconds per call on {manifest['machine']}; "
         "peak memory is what loading and running adds to the runtime."
