@@ -168,21 +168,40 @@ def _prepare(
                 decoder_runtimes.tflite_decode, path, path.stat().st_size, allowed
             )
         )
-    runtimes["ONNX Runtime"] = runtimes["PyTorch"] = NOT_INSTALLED
-    if _installed("onnx", "onnxruntime"):
-        path = scratch / "decoder.onnx"
-        decoder_runtimes.write_onnx(decoder_runtimes.decoder_steps(model.vae), path)
-        runtimes["ONNX Runtime"] = Runtime(
-            decoder_runtimes.onnx_decode, path, path.stat().st_size
-        )
-    if _installed("torch"):
-        steps = decoder_runtimes.decoder_steps(model.vae)
-        num_bytes = sum(weights.nbytes for weights in model.vae.decoder.get_weights())
-        runtimes["PyTorch"] = Runtime(decoder_runtimes.torch_decode, steps, num_bytes)
+    runtimes |= _other_runtimes(model, scratch)
 
     shape = (NUM_LATENTS, model.config.model.latent_dim)
     latents = np.random.default_rng(0).standard_normal(shape, np.float32)
     return runtimes, latents, model.vae.decode(latents).numpy()
+
+
+def _other_runtimes(model: Any, scratch: Path) -> dict[str, Runtime | str]:
+    """Those that decode with the PyTorch twin; name -> one, or why there is none."""
+    network = model.config.model.network
+    if network != "article":
+        why = f"left out: their decoder is that of network 'article', not {network!r}"
+        return {"ONNX Runtime, PyTorch": why}
+    from dfcvae_tf.weights import get_arrays
+
+    found: dict[str, Runtime | str] = dict.fromkeys(
+        ("ONNX Runtime", "PyTorch"), NOT_INSTALLED
+    )
+    if not _installed("torch"):
+        return found
+    arrays = get_arrays(model.vae.decoder)
+    source = arrays, model.vae.decoder_output
+    num_bytes = sum(array.nbytes for array in arrays.values())
+    found["PyTorch"] = Runtime(decoder_runtimes.torch_decode, source, num_bytes)
+    if _installed("onnxruntime", "onnxscript"):
+        from tools import torch_decoder
+
+        path = scratch / "decoder.onnx"
+        with held_back_messages():
+            torch_decoder.write_onnx(torch_decoder.ArticleDecoder(*source), path)
+        found["ONNX Runtime"] = Runtime(
+            decoder_runtimes.onnx_decode, path, path.stat().st_size
+        )
+    return found
 
 
 def _installed(*packages: str) -> bool:

@@ -1,10 +1,12 @@
 """The comparison of runtimes: its arithmetic, its refusals, a short run."""
 
 import operator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from dfcvae_tf.config import preset_config
 from dfcvae_tf.errors import Stopped
 from dfcvae_tf.exporting import exporter, samples
 from dfcvae_tf.exporting.latency import Latency
@@ -85,6 +87,13 @@ def test_the_table_and_its_conclusion_say_what_was_measured():
     )
 
 
+def test_other_networks_leave_out_two_runtimes_and_say_so_in_one_line(tmp_path):
+    model = SimpleNamespace(config=preset_config("hou2017-vae"))
+    ((names, why),) = decoder_speed._other_runtimes(model, tmp_path).items()
+    assert names == "ONNX Runtime, PyTorch"
+    assert why == "left out: their decoder is that of network 'article', not 'hou64'"
+
+
 @pytest.mark.slow
 def test_a_short_run_measures_what_is_installed_and_names_what_is_not(monkeypatch):
     for name in ("CHECK_IMAGES", "CHECK_DIGITS", "CALIBRATION_IMAGES", "DRAWN"):
@@ -105,7 +114,7 @@ def test_a_short_run_measures_what_is_installed_and_names_what_is_not(monkeypatc
         median = float(rows[name].split("|")[3])
         assert 1 < median < 1e6
     for name, packages in (
-        ("ONNX Runtime", ("onnx", "onnxruntime")),
+        ("ONNX Runtime", ("onnxruntime", "onnxscript", "torch")),
         ("PyTorch", ("torch",)),
     ):
         missing = f"{name}: not installed: pip install -e '.[compare]'"
