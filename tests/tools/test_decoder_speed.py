@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dfcvae_tf.config import preset_config
 from dfcvae_tf.errors import Stopped
 from dfcvae_tf.exporting import exporter, samples
 from dfcvae_tf.exporting.latency import Latency
 from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.presets import preset_config
 from tools import decoder_speed
 from tools.decoder_speed import BASE, LITERT_FLOAT32, Runtime, Speed
 
