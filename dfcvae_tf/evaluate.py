@@ -1,9 +1,10 @@
-"""Evaluates trained runs on a test split: sharpness, fidelity, latent space, robustness.
+"""Evaluates trained runs on a test split: sharpness, fidelity, samples, latent space.
 
   python -m dfcvae_tf.evaluate --runs=vae=runs/vae,dfc=runs/dfc
   python -m dfcvae_tf.evaluate --runs=vae=pretrained:mnist_vae,dfc=pretrained:mnist_dfc_vae
 
-Writes report.html (one file, opens anywhere), report.json, figures/ and projector/ (for
+Of two runs, differences are those of the one given later above the one given earlier, so
+give the one to compare with first. Writes report.html (one file, opens anywhere), report.json, figures/ and projector/ (for
 `tensorboard --logdir=…/projector`) to the output folder, and a table to the terminal.
 """
 
@@ -56,15 +57,15 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "judge",
         None,
-        "network whose features and labels judge the images: mnist_judge | keras:NAME | "
-        "file:PATH.keras or .h5 | graphdef:PATH.pb | none (default: mnist_judge on 28x28 "
-        "digits, else none)",
+        "held-out classifier, whose features and labels judge the images: mnist_judge | "
+        "keras:NAME | file:PATH.keras or .h5 | graphdef:PATH.pb | none (default: "
+        "mnist_judge on 28x28 digits, else none)",
         flag_values=values,
     )
     flags.DEFINE_list(
         "judge_layers",
         [],
-        "the judge's layer of features and, after it, one of class scores if it has one",
+        "its layer of features and, after it, one of class scores if it has one",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -77,7 +78,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "read_model_files",
         False,
         "also read the files that runs name for their perceptual model (graphdef:PATH, "
-        "file:PATH, --perceptual_weights=PATH), to measure its robustness",
+        "file:PATH, --perceptual_weights=PATH), to measure its sensitivity",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -86,6 +87,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "draws per image for the importance-weighted NLL, which is computed for the "
         "first 1000 images",
         1,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "traversals",
+        16,
+        "latent dimensions drawn from -3 to 3, those of most KL; 0 for none",
+        0,
         flag_values=values,
     )
     common_flags.define_temperature(values)
@@ -103,8 +111,9 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.evaluation import evaluator, report
     from dfcvae_tf.evaluation.dataset import load_evaluation_images
     from dfcvae_tf.evaluation.selection import parse_groups
+    from dfcvae_tf.evaluation.settings import Settings
 
-    settings = evaluator.Settings(
+    settings = Settings(
         indices=indices,
         groups=parse_groups(given["groups"]),
         judge=given["judge"],
@@ -112,6 +121,7 @@ def main(values: flags.FlagValues) -> None:
         judge_weights=given["judge_weights"],
         importance_samples=given["importance_samples"],
         read_model_files=given["read_model_files"],
+        num_traversals=given["traversals"],
         temperature=given["temperature"],
         seed=given["seed"],
     )

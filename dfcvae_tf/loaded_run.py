@@ -99,10 +99,17 @@ class LoadedRun:
         Returns:
           [count, H, W, C] float32 in [0, 1].
         """
+        return self.generate(self.noise(count, seed, temperature))
+
+    def noise(self, count: int, seed: int, temperature: float) -> np.ndarray:
+        """What `sample` gives to `generate`, [count, D] float32.
+
+        With it, more samples than memory holds can be generated part by part.
+        """
         noise = tf.random.stateless_normal(
             [count, self.latent_dim], stream_seed(seed, PRIOR, 0)
         )
-        return self.generate(temperature * noise.numpy())
+        return temperature * noise.numpy()
 
     def encoder(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """One batch of images, as tensors; see `encode`."""

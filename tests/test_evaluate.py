@@ -51,10 +51,10 @@ def test_the_pretrained_pair(tmp_path, capsys):
     vae, dfc = results["runs"]["vae"], results["runs"]["dfc"]
     # The article's weights reach 0.42 against 0.23, and 95.6 % against 87.7 %.
     assert dfc["sharpness_ratio"] > max(0.42, 1.5 * vae["sharpness_ratio"])
-    assert dfc["label_kept"] > 0.956 and vae["label_kept"] > 0.877
+    assert dfc["label_agreement"] > 0.956 and vae["label_agreement"] > 0.877
     assert max(vae["kl_nats"], dfc["kl_nats"]) < 12.6
     assert dfc["frechet_samples"] < vae["frechet_samples"]
-    curves = results["robustness"]["curves"]["shift"]
+    curves = results["sensitivity"]["curves"]["shift"]
     assert (
         curves["perceptual loss of dfc"]["relative"][1]
         < curves["pixel loss (squared error)"]["relative"][1]
@@ -76,16 +76,17 @@ def test_a_run_of_colour_images_without_a_judge(tmp_path, capsys):
         perceptual_layers=("conv1",),
     )
     model.write_text("no graph")
-    arguments = f'--runs="own={run}"', "--num_images=60", "--groups=both=circle,square"
-    code = evaluate(*arguments)
+    arguments = f'--runs="own={run}"', "--num_images=60", "--traversals=0"
+    code = evaluate(*arguments, "--groups=both=circle,square")
     shown = capsys.readouterr()
     assert code == 0, shown.err
     assert f"names, {model}; --read_model_files reads it" in shown.out
     page = (run.reports / "report.html").read_text()
-    assert "No classifier judged these images" in page
+    assert "No held-out classifier saw these images" in page
     assert "--read_model_files reads it" in page and "no TensorFlow graph" not in page
     results = json.loads((run.reports / "report.json").read_text())
-    assert "both" in results["data"]["groups"] and "judge" not in results
+    assert "both" in results["data"]["groups"] and "held_out_classifier" not in results
+    assert not (run.reports / "figures" / "traversals_0.png").exists()
 
 
 def test_wrong_input_is_one_line(tmp_path, capsys):
@@ -110,6 +111,7 @@ def test_wrong_input_is_one_line(tmp_path, capsys):
         (PAIR, "--num_images=50", "--judge=mnist_classifier"): "judge its own work",
         (PAIR, "--num_images=50", "--judge=vgg"): "unknown perceptual model 'vgg'",
         (PAIR, "--dataset=folder:nowhere"): "nowhere",
+        (PAIR, "--traversals=-1"): "--traversals=-1",
         (PAIR, "--temperature=-1"): "must be a number from 0 up",
         (
             PAIR,

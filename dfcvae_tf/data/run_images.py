@@ -61,7 +61,12 @@ def check_channels(config: Config, data: DataConfig, source: Source) -> None:
 
 
 def first_batches(
-    config: Config, source: Source, data: DataConfig, split: str, count: int
+    config: Config,
+    source: Source,
+    data: DataConfig,
+    split: str,
+    count: int,
+    size: int | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the first images of a split, prepared, without a cache: each is used once.
 
@@ -71,6 +76,7 @@ def first_batches(
       data: how its images are prepared.
       split: "train" or "test".
       count: how many at most.
+      size: of a batch; `images.inference_batch` when None.
 
     Yields:
       Batches as `pipeline.eval_batches` has them, as arrays.
@@ -80,7 +86,7 @@ def first_batches(
     """
     assert config.image_shape is not None
     uncached = dataclasses.replace(data, cache="none")
-    size = images_lib.inference_batch(config.image_shape)
+    size = size or images_lib.inference_batch(config.image_shape)
     batches = eval_batches(source, split, uncached, config.image_shape, size)
     left = min(count, source.num_examples[split])
     try:

@@ -6,44 +6,59 @@ against the plain VAE. Here every pair is tested under its own name.
 
 import dataclasses
 from collections.abc import Mapping
-from itertools import combinations
 
 import numpy as np
 
 from dfcvae_tf.evaluation import figures, selection
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.section import ORIGINALS, Section
-from dfcvae_tf.metrics import comparisons, sharpness
+from dfcvae_tf.evaluation.section import Section
+from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
+from dfcvae_tf.metrics.comparisons import Comparisons
+from dfcvae_tf.metrics.sharpness_verdict import SharpnessVerdict, assess_sharper
 
 _AXIS = "Laplacian variance"
+# ratio -> measure: mean over the run's images, relative to that over the originals
+_RATIOS = {
+    "sharpness_ratio": "laplacian_variance",
+    "blurred_sharpness_ratio": "blurred_laplacian_variance",
+    "high_frequency_ratio": "high_frequency_energy",
+}
 
 
-def measure_blur(
+def compare_blur(
+    table: MeasureTable,
+    comparisons: Comparisons,
     data: EvaluationImages,
-    reconstructions: Mapping[str, np.ndarray],
     groups: Mapping[str, np.ndarray],
-    seed: int,
 ) -> Section:
-    """Compares originals and runs by Laplacian variance.
+    """Compares originals and runs by Laplacian variance, and asks whether it is sharpness.
 
     Args:
-      data: the originals, [N, H, W, C].
-      reconstructions: run -> [N, H, W, C] float32 in [0, 1].
+      table: what was measured.
+      comparisons: of the table.
+      data: labels and class names are used.
       groups: name -> bool [N], see `selection.class_groups`.
-      seed: of the bootstrap intervals.
     """
-    values = {
-        name: sharpness.laplacian_variance(images)
-        for name, images in {ORIGINALS: data.images, **reconstructions}.items()
-    }
-    pairs = [
-        (b, a) if values[b].mean() > values[a].mean() else (a, b)
-        for a, b in combinations(reconstructions, 2)
-    ]
-    tests = comparisons.compare_groups(
-        values, [*pairs, *((ORIGINALS, name) for name in reconstructions)], groups, seed
-    )
     section = Section()
+    values = table.column("laplacian_variance")
+    tests = comparisons.compare_groups(table.pairs(), "laplacian_variance")
+    for name in table.runs:
+        section.runs[name] = {
+            ratio: table.values[name][measure].mean()
+            / table.values[ORIGINALS][measure].mean()
+            for ratio, measure in _RATIOS.items()
+        }
+    verdicts = []
+    for first, second in table.run_pairs():
+        ratio = section.runs[first]["high_frequency_ratio"]
+        verdict = _assess(first, second, comparisons, ratio)
+        if verdict is None:
+            section.notes.append(
+                f"Too few originals have edges to tell whether {first} is sharper than "
+                f"{second}."
+            )
+        else:
+            verdicts.append(verdict)
     section.results = {
         "mean_laplacian_variance": {
             name: {
@@ -54,12 +69,7 @@ def measure_blur(
         "tests": tests,
         "verdicts": [
             dataclasses.asdict(verdict) | {"sentence": verdict.sentence}
-            for verdict in (
-                sharpness.assess_sharper(
-                    data.images, reconstructions[a], reconstructions[b], a, b, seed
-                )
-                for a, b in pairs
-            )
+            for verdict in verdicts
         ],
     }
     if data.labels is not None:
@@ -81,3 +91,27 @@ def measure_blur(
         f"mean difference of {_AXIS} (95 % interval)",
     )
     return section
+
+
+def _assess(
+    first: str, second: str, comparisons: Comparisons, high_frequency_ratio: float
+) -> SharpnessVerdict | None:
+    """The verdict over all images; None where fewer than two originals have edges."""
+    laplacian, blurred, edge_recovery = (
+        comparisons.compare(first, second, measure, selection.ALL)
+        for measure in (
+            "laplacian_variance",
+            "blurred_laplacian_variance",
+            "blurred_edge_recovery",
+        )
+    )
+    if laplacian is None or blurred is None or edge_recovery is None:
+        return None
+    return assess_sharper(
+        first,
+        second,
+        laplacian=laplacian,
+        blurred=blurred,
+        edge_recovery=edge_recovery,
+        high_frequency_ratio=float(high_frequency_ratio),
+    )

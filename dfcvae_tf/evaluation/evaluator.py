@@ -1,10 +1,10 @@
 """From trained runs and a test split to everything the report shows.
 
-images ─► inference, judge (TensorFlow) ─► arrays ─► statistics, figures (numpy)
+images ─► one pass through all runs ─► a table of measures ─► statistics, figures
+      └─► more passes over a few of them: likelihood, latent space, moved images
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,60 +12,33 @@ import numpy as np
 
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import figures, inference, latent_space, selection
-from dfcvae_tf.evaluation.blur import measure_blur
-from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.fidelity import (
-    describe_judge,
-    measure_distances,
-    measure_fidelity,
+from dfcvae_tf.evaluation import (
+    blur,
+    fidelity,
+    figures,
+    latent_space,
+    likelihood,
+    sensitivity,
 )
-from dfcvae_tf.evaluation.inference import RunOutputs
-from dfcvae_tf.evaluation.judge import Judge, Judgement, build_judge
+from dfcvae_tf.evaluation.dataset import EvaluationImages
+from dfcvae_tf.evaluation.judge import build_judge
+from dfcvae_tf.evaluation.measuring import Measured, measure_runs
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
-from dfcvae_tf.evaluation.section import ORIGINALS, Section, plain
+from dfcvae_tf.evaluation.section import Section, plain
+from dfcvae_tf.evaluation.selection import ARTICLE_INDICES, Selection, select
+from dfcvae_tf.evaluation.settings import Settings
+from dfcvae_tf.evaluation.summary import summarize
+from dfcvae_tf.evaluation.table import ORIGINALS
 from dfcvae_tf.files import read_json
 from dfcvae_tf.loaded_run import LoadedRun
-from dfcvae_tf.metrics.sensitivity import measure_robustness
-from dfcvae_tf.perceptual.registry import model_files
+from dfcvae_tf.metrics.comparisons import Comparisons
 from dfcvae_tf.provenance import describe_process
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MIN_IMAGES = 4
 _PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How to evaluate, and how much of what.
-
-    Attributes:
-      indices: of the images shown; () as `selection.choose_indices` says.
-      groups: of classes; {} as `selection.class_groups` says.
-      judge, judge_layers, judge_weights: see `judge.build_judge`.
-      importance_samples: k of the importance-weighted NLL.
-      importance_images: how many images have it computed.
-      temperature: of the samples from the prior, as many as there are images.
-      num_paths: interpolations whose labels are followed.
-      num_embedded: images in the scatter plots.
-      num_moved: images that are shifted and rotated.
-      read_model_files: whether files that runs name for their perceptual model are read.
-      seed: of everything drawn.
-    """
-
-    indices: tuple[int, ...] = ()
-    groups: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
-    judge: str | None = None
-    judge_layers: tuple[str, ...] = ()
-    judge_weights: str = "imagenet"
-    importance_samples: int = 50
-    importance_images: int = 1000
-    temperature: float = 1.0
-    num_paths: int = 1000
-    num_embedded: int = 1000
-    num_moved: int = 1000
-    read_model_files: bool = False
-    seed: int = 0
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,7 @@ class Evaluation:
     Attributes:
       results: plain values, ready for JSON; `report.py` shows them.
       figures: name -> PNG.
-      embeddings: run -> z_mean [M, D], class names [M] or None, images [M, H, W, C].
+      embeddings: run -> z_mean [M, D], class names [M] or None, images [M, H, W, C] uint8.
     """
 
     results: dict[str, Any]
@@ -106,230 +79,173 @@ def evaluate(
     models: Mapping[str, LoadedRun],
     data: EvaluationImages,
     settings: Settings,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> Evaluation:
-    """Measures the runs on the data, in the order of the report.
+    """Measures the runs on the data.
 
     Args:
-      models: the runs by name, in the order they are shown.
+      models: the runs by name, in the order they are shown; of two, differences are those
+        of the later one above the earlier one.
       data: the images, at least MIN_IMAGES.
       settings: how much of what.
       progress: told what is being done, a few words at a time.
 
     Raises:
-      UserError: a setting does not fit the data, or a network cannot be had.
+      UserError: a setting does not fit the data, a network cannot be had, or a run makes
+        what is not finite.
     """
-    images, labels, seed = data.images, data.labels, settings.seed
-    if len(images) < MIN_IMAGES:
+    if data.num_images < MIN_IMAGES:
         raise UserError(
-            f"{len(images)} images are too few to compare; evaluate at least {MIN_IMAGES}"
+            f"{data.num_images} images are too few to compare; evaluate at least "
+            f"{MIN_IMAGES}"
         )
-    shown = selection.choose_indices(
-        settings.indices, len(images), labels, data.is_mnist, seed
-    )
-    paths = selection.choose_paths(shown, labels, data.class_names)
-    groups = selection.class_groups(
-        settings.groups, labels, data.class_names, len(images)
-    )
+    selection = select(data, settings)
     judge = build_judge(
         settings.judge,
         settings.judge_layers,
         settings.judge_weights,
-        images.shape[1:],
+        data.image_shape,
         data.class_names,
         [model.config for model in models.values()],
     )
-    few = np.random.default_rng(seed).permutation(len(images))[: settings.num_embedded]
-
-    progress(f"reconstructing {len(images)} images with each run")
-    outputs = {
-        name: inference.run_on_images(model, images, seed)
-        for name, model in models.items()
-    }
-    recon = {name: output.reconstructions for name, output in outputs.items()}
-    titles = [
-        f"#{index}" if labels is None else data.class_names[labels[index]]
-        for index in shown
-    ]
-    rows = [(ORIGINALS, images[shown]), *((n, x[shown]) for n, x in recon.items())]
+    seed = settings.seed
+    progress(f"reconstructing and measuring {data.num_images} images with each run")
+    measured = measure_runs(
+        models, data, judge, selection.shown, selection.embedded, seed
+    )
+    table, latents = measured.table, measured.latents
     sections = {
-        "notes": Section(notes=data_notes(models, data) + group_notes(groups, judge)),
-        "rows": Section(figures={"reconstructions": figures.image_rows(rows, titles)}),
+        "notes": Section(
+            notes=data_notes(models, data) + group_notes(selection.groups, judge)
+        ),
+        "reconstructions": _draw_reconstructions(measured, data, selection),
     }
 
-    progress("measuring blur, testing pairs")
-    sections["blur"] = measure_blur(data, recon, groups, seed)
-
-    progress("measuring fidelity")
-    judged = {} if judge is None else {ORIGINALS: judge(inference.batches(images))}
-    if judge is not None:
-        judged |= {name: judge(inference.batches(x)) for name, x in recon.items()}
-    sections["fidelity"] = measure_fidelity(images, outputs, judged, seed)
+    progress("comparing the runs, pair by pair")
+    comparisons = Comparisons(table.values, selection.groups, seed)
+    sections["blur"] = blur.compare_blur(table, comparisons, data, selection.groups)
+    sections["fidelity"] = fidelity.compare_agreement(table, comparisons)
+    sections["measures"] = summarize(table, comparisons)
 
     progress(f"importance-weighted likelihood, {settings.importance_samples} draws")
-    sections["likelihood"] = _likelihood(models, images, outputs, settings)
-
-    progress("drawing as many samples from the prior of each run")
-    samples = {
-        name: inference.sample_images(model, len(images), settings.temperature, seed)
-        for name, model in models.items()
-    }
-    if judge is not None:
-        sections["judge"] = _judge(judge, judged, samples, labels, seed)
-
-    progress("following paths through latent space")
-    sections["paths"] = latent_space.draw_paths(models, outputs, paths)
-    sections["traversals"] = latent_space.draw_traversals(models, outputs, shown[0])
-    sections["samples"] = Section(
-        figures={"samples": latent_space.draw_samples(samples)}
+    sections["likelihood"] = likelihood.measure_likelihood(
+        models, data, table, settings
     )
-    if judge is not None and judged[ORIGINALS].labels is not None:
+    sections["latents"] = likelihood.describe_latents(latents)
+
+    progress("drawing samples from the prior of each run")
+    sections["samples"], drawn = latent_space.draw_samples(
+        models, judge, data.num_images, settings.temperature, seed
+    )
+    if judge is not None:
+        sections["held_out_classifier"] = fidelity.compare_as_judged(
+            judge, measured.judged, drawn, data.labels, seed
+        )
+
+    progress("interpolating between latents")
+    sections["interpolations"] = latent_space.draw_interpolations(
+        models, latents, selection.interpolations
+    )
+    sections["traversals"] = latent_space.draw_traversals(
+        models, latents, selection.shown[0], settings.num_traversals
+    )
+    if judge is not None and measured.judged[ORIGINALS].labels is not None:
         sections["smoothness"] = latent_space.measure_smoothness(
-            models, judge, outputs, settings.num_paths, seed
+            models, judge, latents, settings.num_interpolations, seed
         )
 
     progress("mapping latents to two dimensions")
-    z_means = {name: output.z_mean[few] for name, output in outputs.items()}
-    few_labels = None if labels is None else labels[few]
+    z_means = {
+        name: of_run.z_mean[selection.embedded] for name, of_run in latents.items()
+    }
+    labels = None if data.labels is None else data.labels[selection.embedded]
     sections["maps"] = Section(
-        figures=latent_space.draw_maps(z_means, few_labels, data.class_names, seed)
+        figures=latent_space.draw_maps(z_means, labels, data.class_names, seed)
     )
 
-    progress("moving images: robustness of the losses")
-    sections["robustness"] = _robustness(
-        models, data, few[: settings.num_moved], settings
+    progress("moving images: sensitivity of the losses")
+    sections["sensitivity"] = sensitivity.measure_losses(
+        models,
+        measured.originals,
+        selection.embedded[: settings.num_moved],
+        None if labels is None else labels[: settings.num_moved],
+        settings.read_model_files,
+        seed,
     )
-    for note in sections["robustness"].notes:
+    for note in sections["sensitivity"].notes:
         progress(note)
-
-    few_names = (
-        None if few_labels is None else [data.class_names[i] for i in few_labels]
-    )
     return Evaluation(
         results=plain(
             {
                 "format_version": FORMAT_VERSION,
                 "notes": [note for s in sections.values() for note in s.notes],
-                "data": {
-                    "name": data.name,
-                    "description": data.description,
-                    "is_mnist": data.is_mnist,
-                    "num_images": len(images),
-                    "num_test_images": data.total,
-                    "image_shape": images.shape[1:],
-                    "class_names": data.class_names,
-                    "shown": shown,
-                    "shown_in_article": shown
-                    == list(selection.ARTICLE_INDICES.values())
-                    and list(selection.ARTICLE_INDICES),
-                    "paths": paths,
-                    "groups": {name: mask.sum() for name, mask in groups.items()},
-                },
-                "runs": {
-                    name: {
-                        k: v
-                        for s in sections.values()
-                        for k, v in s.runs.get(name, {}).items()
-                    }
-                    for name in models
-                },
+                "data": _describe_data(data, selection),
+                "runs": _join_runs(models, sections),
                 **{name: s.results for name, s in sections.items() if s.results},
                 "settings": settings,
                 "provenance": _provenance(models),
             }
         ),
         figures={k: png for s in sections.values() for k, png in s.figures.items()},
-        embeddings={name: (z, few_names, images[few]) for name, z in z_means.items()},
+        embeddings=_embeddings(z_means, labels, data, measured, selection),
     )
 
 
-def _likelihood(
-    models: Mapping[str, LoadedRun],
-    images: np.ndarray,
-    outputs: Mapping[str, RunOutputs],
-    settings: Settings,
+def _draw_reconstructions(
+    measured: Measured, data: EvaluationImages, selection: Selection
 ) -> Section:
-    section = Section()
-    images = images[: settings.importance_images]
-    for name, model in models.items():
-        nll = inference.importance_weighted_nll(
-            model, images, settings.importance_samples, settings.seed
-        )
-        elbo = outputs[name].negative_elbo[: len(images)]
-        section.runs[name] = {
-            "importance_weighted_nll": nll.mean(),
-            "negative_elbo_of_the_same": elbo.mean(),
+    """The images shown, below them what each run makes of them."""
+    shown, labels = selection.shown, data.labels
+    titles = [
+        f"#{place}" if labels is None else data.class_names[labels[place]]
+        for place in shown
+    ]
+    rows = [(ORIGINALS, measured.originals.images(shown))]
+    rows += [(n, kept.images(shown)) for n, kept in measured.reconstructions.items()]
+    return Section(figures={"reconstructions": figures.image_rows(rows, titles)})
+
+
+def _describe_data(data: EvaluationImages, selection: Selection) -> dict[str, Any]:
+    of_article = selection.shown == list(ARTICLE_INDICES.values())
+    return {
+        "name": data.name,
+        "description": data.description,
+        "is_mnist": data.is_mnist,
+        "num_images": data.num_images,
+        "num_test_images": data.total,
+        "image_shape": data.image_shape,
+        "class_names": data.class_names,
+        "shown": selection.shown,
+        "shown_in_article": of_article and list(ARTICLE_INDICES),
+        "interpolations": selection.interpolations,
+        "groups": {name: mask.sum() for name, mask in selection.groups.items()},
+    }
+
+
+def _join_runs(
+    names: Iterable[str], sections: Mapping[str, Section]
+) -> dict[str, dict[str, Any]]:
+    """What all sections say of each run: run -> measure -> value."""
+    return {
+        name: {
+            measure: value
+            for section in sections.values()
+            for measure, value in section.runs.get(name, {}).items()
         }
-    section.results = {
-        "importance_samples": settings.importance_samples,
-        "num_images": len(images),
+        for name in names
     }
-    return section
 
 
-def _judge(
-    judge: Judge,
-    judged: Mapping[str, Judgement],
-    samples: Mapping[str, np.ndarray],
+def _embeddings(
+    z_means: Mapping[str, np.ndarray],
     labels: np.ndarray | None,
-    seed: int,
-) -> Section:
-    section = Section()
-    section.results = {
-        "name": judge.name,
-        "layers": judge.layers,
-        **describe_judge(judged[ORIGINALS], labels, seed),
-    }
-    for name, images in samples.items():
-        drawn = judge(inference.batches(images))
-        section.runs[name] = measure_distances(
-            judged[ORIGINALS], judged[name], drawn, seed
-        )
-    return section
-
-
-def _robustness(
-    models: Mapping[str, LoadedRun],
     data: EvaluationImages,
-    chosen: np.ndarray,
-    settings: Settings,
-) -> Section:
-    section = Section()
-    seed = settings.seed
-    losses = {}
-    for name, model in models.items():
-        # A run directory may be anybody's: what it names is not opened unasked.
-        named = model_files(model.config.objective)
-        if named and not settings.read_model_files:
-            section.notes.append(
-                f"The perceptual loss of {name} was left out: it needs a file that the "
-                f"run names, {', '.join(named.values())}; --read_model_files reads it."
-            )
-            continue
-        try:
-            loss = inference.perceptual_loss(model)
-        except UserError as error:
-            section.notes.append(
-                f"The perceptual loss of {name} was left out: {error}."
-            )
-            continue
-        if loss is not None:
-            losses[f"perceptual loss of {name}"] = loss
-    labels = None if data.labels is None else data.labels[chosen]
-    curves = measure_robustness(data.images[chosen], labels, losses, seed)
-    section.results = {"num_images": len(chosen), "curves": curves}
-    section.figures["robustness"] = figures.loss_curves(
-        {
-            kind: (
-                {"shift": "pixels", "rotation": "degrees"}[kind],
-                np.array(next(iter(of_kind.values())).amounts),
-                {name: (c.relative, c.low, c.high) for name, c in of_kind.items()},
-            )
-            for kind, of_kind in curves.items()
-        },
-        f"loss, relative to a random other image (n = {len(chosen):,})",
-    )
-    return section
+    measured: Measured,
+    selection: Selection,
+) -> dict[str, tuple[np.ndarray, list[str] | None, np.ndarray]]:
+    names = None if labels is None else [data.class_names[label] for label in labels]
+    pixels = measured.originals.pixels(selection.embedded)
+    return {name: (z_mean, names, pixels) for name, z_mean in z_means.items()}
 
 
 def _provenance(models: Mapping[str, LoadedRun]) -> dict[str, Any]:

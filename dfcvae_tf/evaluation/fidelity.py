@@ -1,86 +1,69 @@
-"""How faithful runs are: pixels, likelihood, latents, and what a judge sees."""
+"""How faithful runs are to the originals, image by image and as sets of images."""
 
 from collections.abc import Mapping
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from dfcvae_tf.evaluation import figures
-from dfcvae_tf.evaluation.inference import RunOutputs
-from dfcvae_tf.evaluation.judge import Judgement
-from dfcvae_tf.evaluation.section import ORIGINALS, Section
-from dfcvae_tf.metrics import frechet, latent
-from dfcvae_tf.metrics.measures import blur_measures, pixel_measures
-from dfcvae_tf.metrics.paired import PairedComparison, compare_paired, format_p
-from dfcvae_tf.metrics.sharpness import SIGNIFICANCE
+from dfcvae_tf.evaluation import selection
+from dfcvae_tf.evaluation.judge import Judge, Judgement
+from dfcvae_tf.evaluation.section import Section
+from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
+from dfcvae_tf.metrics import frechet
+from dfcvae_tf.metrics.comparisons import Comparisons
+from dfcvae_tf.metrics.paired import PairedComparison, format_p
+from dfcvae_tf.metrics.sharpness_verdict import SIGNIFICANCE
 
-# ratio -> measure: mean over the run's images, relative to that over the originals
-_RATIOS = {
-    "sharpness_ratio": "laplacian_variance",
-    "blurred_sharpness_ratio": "blurred_laplacian_variance",
-    "high_frequency_ratio": "high_frequency_energy",
-}
 _SURE = 0.9
 
 
-def measure_fidelity(
-    images: np.ndarray,
-    outputs: Mapping[str, RunOutputs],
+def compare_agreement(table: MeasureTable, comparisons: Comparisons) -> Section:
+    """Whether one run's label agreement is above another's; nothing without labels."""
+    section = Section()
+    shares = {n: x.mean() for n, x in table.column("label_agreement").items()}
+    section.results["verdicts"] = [
+        _assess_agreement(first, second, shares[first], shares[second], test)
+        for first, second in table.run_pairs()
+        if first in shares
+        and (
+            test := comparisons.compare(first, second, "label_agreement", selection.ALL)
+        )
+    ]
+    return section
+
+
+def compare_as_judged(
+    judge: Judge,
     judged: Mapping[str, Judgement],
+    drawn: Mapping[str, Judgement],
+    labels: np.ndarray | None,
     seed: int,
 ) -> Section:
-    """Measures every image of every run, and compares the runs pair by pair.
+    """Distances of all runs' images from the originals, and what to know of the judge.
 
     Args:
-      images: the originals, [N, H, W, C] float32 in [0, 1].
-      outputs: by run.
-      judged: originals and each run's reconstructions as the judge sees them; {} without
-        a judge.
-      seed: of the bootstrap intervals.
+      judge: the held-out classifier.
+      judged: originals and each run's reconstructions as it sees them.
+      drawn: each run's samples as it sees them.
+      labels: [N] int, the true ones of the originals, or None.
+      seed: of halves and subsets.
     """
+    originals = judged[ORIGINALS]
     section = Section()
-    originals = blur_measures(images, images)
-    measured: dict[str, dict[str, np.ndarray]] = {}
-    for name, output in outputs.items():
-        recon = output.reconstructions
-        measures = blur_measures(images, recon) | pixel_measures(images, recon)
-        measures["kl_nats"] = output.kl.sum(axis=1)
-        measures["bernoulli_nll"] = output.bernoulli_nll
-        measures["negative_elbo"] = output.negative_elbo
-        kept = judged[ORIGINALS].same_label(judged[name]) if judged else None
-        if kept is not None:
-            measures["label_kept"] = kept
-        measured[name] = measures
-        section.runs[name] = {key: np.nanmean(x) for key, x in measures.items()}
-        section.runs[name] |= {
-            ratio: measures[key].mean() / originals[key].mean()
-            for ratio, key in _RATIOS.items()
-        }
-        section.runs[name]["kl_per_dimension"] = output.kl.mean(axis=0)
-        section.runs[name]["active_units"] = latent.active_units(output.z_mean).count
-    section.results["differences"] = [
-        {
-            "first": a,
-            "second": b,
-            "measures": _compare(measured[a], measured[b], seed),
-        }
-        for b, a in combinations(measured, 2)
-    ]
-    labelled = {n: m["label_kept"] for n, m in measured.items() if "label_kept" in m}
-    section.results["verdicts"] = [
-        _assess_label(labelled, *pair, seed) for pair in combinations(labelled, 2)
-    ]
-    section.figures["kl"] = figures.kl_per_dimension(
-        {name: output.kl.mean(axis=0) for name, output in outputs.items()}
-    )
+    section.results = {
+        "name": judge.name,
+        "layers": judge.layers,
+        **describe_judge(originals, labels, seed),
+    }
+    for name, samples in drawn.items():
+        section.runs[name] = measure_distances(originals, judged[name], samples, seed)
     return section
 
 
 def measure_distances(
     originals: Judgement, reconstructions: Judgement, samples: Judgement, seed: int
 ) -> dict[str, Any]:
-    """Distances of one run's images from the originals, in the judge's features."""
+    """Distances of one run's images from the originals, in the classifier's features."""
     found: dict[str, Any] = {}
     for what, judged in (("reconstructions", reconstructions), ("samples", samples)):
         pair = originals.features, judged.features
@@ -94,10 +77,10 @@ def measure_distances(
 def describe_judge(
     judged: Judgement, labels: np.ndarray | None, seed: int
 ) -> dict[str, Any]:
-    """How well originals are judged, and how far two halves of them are apart.
+    """How well originals are classified, and how far two halves of them are apart.
 
     Args:
-      judged: the originals as the judge sees them.
+      judged: the originals as the held-out classifier sees them.
       labels: [N] int, the true ones, or None.
       seed: of the halves.
     """
@@ -111,38 +94,25 @@ def describe_judge(
     return facts
 
 
-def _assess_label(
-    kept: Mapping[str, np.ndarray], a: str, b: str, seed: int
+def _assess_agreement(
+    first: str,
+    second: str,
+    first_share: float,
+    second_share: float,
+    test: PairedComparison,
 ) -> dict[str, Any]:
-    """Says whether one of two runs keeps the label more often (run -> 0 or 1, [N])."""
-    if kept[b].mean() > kept[a].mean():
-        a, b = b, a
-    test = compare_paired(kept[a], kept[b], seed)
+    """Says whether the first's label agreement, a share in [0, 1], is the higher one."""
     supported = test.ci_low > 0 and test.p_value < SIGNIFICANCE
+    claim = f"the label agreement of {first} is higher than that of {second}"
     numbers = (
-        f"{100 * kept[a].mean():.1f} % against {100 * kept[b].mean():.1f} %, "
+        f"{100 * first_share:.1f} % against {100 * second_share:.1f} %, "
         f"{100 * test.mean_difference:+.1f} points "
         f"[{100 * test.ci_low:.1f}, {100 * test.ci_high:.1f}], "
         f"p {format_p(test.log10_p)}, n {test.n}"
     )
-    claim = f"{a} keeps the label more often than {b}"
     return {
-        "first": a,
-        "second": b,
+        "first": first,
+        "second": second,
         "supported": supported,
         "sentence": f"{'Supported' if supported else 'Not supported'}: {claim}: {numbers}.",
     }
-
-
-def _compare(
-    a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], seed: int
-) -> dict[str, PairedComparison]:
-    """Compares every measure over the images for which both runs have a finite value."""
-    comparisons = {}
-    for measure in a:
-        finite = np.isfinite(a[measure]) & np.isfinite(b[measure])
-        if finite.sum() >= 2:
-            comparisons[measure] = compare_paired(
-                a[measure][finite], b[measure][finite], seed
-            )
-    return comparisons

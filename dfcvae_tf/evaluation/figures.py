@@ -26,9 +26,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from dfcvae_tf.evaluation.table import ORIGINALS
 from dfcvae_tf.images import to_uint8
 
-ORIGINALS = "originals"
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # mean, low, high: [K] each
 
 GREY = "#444444"

@@ -1,11 +1,11 @@
-"""What a run makes of the test images, as arrays: the only part that runs its networks.
+"""What a run makes of batches of images: the only part that runs its networks in a graph.
 
 Everything random is drawn from (seed, index of the batch), so it does not depend on
 which runs are evaluated together.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,35 +15,31 @@ from dfcvae_tf import losses
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_json
 from dfcvae_tf.images import inference_batch
-from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.loaded_run import IMPORTANCE, POSTERIOR, LoadedRun, stream_seed
 from dfcvae_tf.models.vae import sample_z
 from dfcvae_tf.objective import build_perceptual_loss
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 
-# Streams of random numbers, apart from each other for one seed.
-_POSTERIOR, _IMPORTANCE, _PRIOR = range(3)
-
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """What a run makes of N images.
+    """What a run makes of a batch of B images.
 
     Attributes:
-      z_mean, z_log_var: [N, D] float32.
-      reconstructions: [N, H, W, C] float32 in [0, 1], decoded from z_mean.
-      kl: [N, D] float32, nats to the prior per dimension.
-      bernoulli_nll: [N] float32, nats: -log p(x|z) at one z drawn from q(z|x).
+      z_mean: [B, D] float32.
+      reconstructions: [B, H, W, C] float32 in [0, 1], decoded from z_mean.
+      kl: [B, D] float32, nats to the prior per dimension.
+      bernoulli_nll: [B] float32, nats: -log p(x|z) at one z drawn from q(z|x).
     """
 
     z_mean: np.ndarray
-    z_log_var: np.ndarray
     reconstructions: np.ndarray
     kl: np.ndarray
     bernoulli_nll: np.ndarray
 
     @property
     def negative_elbo(self) -> np.ndarray:
-        """[N] float32, nats: a bound on -log p(x) for a Bernoulli decoder."""
+        """[B] float32, nats: a bound on -log p(x) for a Bernoulli decoder."""
         return self.bernoulli_nll + self.kl.sum(axis=1)
 
 
@@ -59,29 +55,32 @@ def batches(images: np.ndarray, size: int | None = None) -> Iterator[np.ndarray]
         yield images[start : start + size]
 
 
-def run_on_images(model: LoadedRun, images: np.ndarray, seed: int) -> RunOutputs:
-    """Encodes and reconstructs images, [N, H, W, C] float32 in [0, 1]."""
+def build_forward(
+    model: LoadedRun, seed: int
+) -> Callable[[np.ndarray, int], RunOutputs]:
+    """Returns what encodes and reconstructs a batch.
+
+    It takes images [B, H, W, C] float32 in [0, 1] and the index of the batch.
+    """
 
     @tf.function(reduce_retracing=True)
     def compute(x: tf.Tensor, index: tf.Tensor) -> tuple:
         z_mean, z_log_var = model.encoder(x)
         noise = tf.random.stateless_normal(
-            tf.shape(z_mean), _seed(seed, _POSTERIOR, index)
+            tf.shape(z_mean), stream_seed(seed, POSTERIOR, index)
         )
         z = sample_z(z_mean, z_log_var, noise)
         nll = losses.bernoulli_nll_nats(x, model.vae.decode_logits(z))
-        kl = losses.kl_nats_per_dimension(z_mean, z_log_var)
-        return z_mean, z_log_var, model.decoder(z_mean), kl, nll
+        kl = model.vae.prior.kl(z_mean, z_log_var)
+        return z_mean, model.decoder(z_mean), kl, nll
 
-    parts = [
-        [part.numpy() for part in compute(batch, tf.constant(index))]
-        for index, batch in enumerate(batches(images))
-    ]
-    return RunOutputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    return lambda images, index: RunOutputs(
+        *(part.numpy() for part in compute(images, tf.constant(index)))
+    )
 
 
 def importance_weighted_nll(
-    model: LoadedRun, images: np.ndarray, num_samples: int, seed: int
+    model: LoadedRun, images: Iterable[np.ndarray], num_samples: int, seed: int
 ) -> np.ndarray:
     """-log p(x) by importance sampling with a Bernoulli decoder, in nats.
 
@@ -91,7 +90,8 @@ def importance_weighted_nll(
 
     Args:
       model: the run.
-      images: [N, H, W, C] float32 in [0, 1].
+      images: batches [B, H, W, C] float32 in [0, 1], at least one; num_samples * B images
+        are decoded at a time, see `importance_batch`.
       num_samples: draws per image, at least 1.
       seed: of the draws.
 
@@ -103,40 +103,27 @@ def importance_weighted_nll(
     def compute(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         z_mean, z_log_var = model.encoder(x)
         shape = tf.concat([[num_samples], tf.shape(z_mean)], 0)
-        noise = tf.random.stateless_normal(shape, _seed(seed, _IMPORTANCE, index))
+        noise = tf.random.stateless_normal(shape, stream_seed(seed, IMPORTANCE, index))
         z = sample_z(z_mean, z_log_var, noise)
+        log_q = -0.5 * tf.reduce_sum(
+            tf.square(noise) + z_log_var + math.log(2 * math.pi), axis=-1
+        )
         flat = tf.reshape(z, [-1, z_mean.shape[-1]])
-        logits = model.vae.decode_logits(flat)
-        nll = losses.bernoulli_nll_nats(tf.tile(x, [num_samples, 1, 1, 1]), logits)
-        # log p(z) - log q(z|x); the two constants log(2 pi) cancel.
-        log_ratio = 0.5 * tf.reduce_sum(noise**2 + z_log_var - z**2, axis=-1)
-        log_weights = log_ratio - tf.reshape(nll, tf.shape(log_ratio))
+        nll = losses.bernoulli_nll_nats(
+            tf.tile(x, [num_samples, 1, 1, 1]), model.vae.decode_logits(flat)
+        )
+        log_joint = model.vae.prior.log_prob(flat) - nll
+        log_weights = tf.reshape(log_joint, tf.shape(log_q)) - log_q
         return math.log(num_samples) - tf.reduce_logsumexp(log_weights, axis=0)
 
-    # As many decoded images at a time as elsewhere: memory must not grow with k.
-    size = max(1, inference_batch(images.shape[1:]) // num_samples)
     return np.concatenate(
-        [
-            compute(batch, tf.constant(index)).numpy()
-            for index, batch in enumerate(batches(images, size))
-        ]
+        [compute(x, tf.constant(index)).numpy() for index, x in enumerate(images)]
     )
 
 
-def sample_images(
-    model: LoadedRun, count: int, temperature: float, seed: int
-) -> np.ndarray:
-    """Decodes z = temperature * standard normal, [count, H, W, C] float32 in [0, 1]."""
-    shape = [count, model.config.model.latent_dim]
-    noise = tf.random.stateless_normal(shape, _seed(seed, _PRIOR, tf.constant(0)))
-    return decode(model, temperature * noise.numpy())
-
-
-def decode(model: LoadedRun, z: np.ndarray) -> np.ndarray:
-    """Decodes z [N, D], in batches, to [N, H, W, C] float32 in [0, 1]."""
-    assert model.config.image_shape is not None
-    size = inference_batch(model.config.image_shape)
-    return np.concatenate([model.decoder(part).numpy() for part in batches(z, size)])
+def importance_batch(model: LoadedRun, num_samples: int) -> int:
+    """How many images to weigh at once, so that memory does not grow with the draws."""
+    return max(1, model.batch_size // num_samples)
 
 
 def perceptual_loss(
@@ -175,10 +162,3 @@ def perceptual_loss(
         return np.concatenate([compute(a, b).numpy() for a, b in pairs])
 
     return loss
-
-
-def _seed(seed: int, stream: int, index: tf.Tensor) -> tf.Tensor:
-    """The seed of one batch in one stream, int64 [2]."""
-    return tf.stack(
-        [tf.constant(seed, tf.int64), tf.cast(index, tf.int64) * 4 + stream]
-    )

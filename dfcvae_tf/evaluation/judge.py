@@ -1,10 +1,10 @@
-"""The network that judges images: its features for distances, its labels for agreement.
+"""The held-out classifier: its features for distances, its labels for agreement.
 
-A judge had no part in training. Were it the perceptual model of a run, that run would be
+It is the judge of runs and had no part in training. Were it the perceptual model of a run, that run would be
 measured by what it was optimised for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,20 @@ class Judgement:
         return (self.labels == other.labels).astype(np.float64)
 
 
+def join_judgements(parts: Sequence[Judgement]) -> Judgement:
+    """Puts judgements of batches by one judge, at least one, one behind the other."""
+
+    def join(values: list[np.ndarray | None]) -> np.ndarray | None:
+        there = [value for value in values if value is not None]
+        return np.concatenate(there) if there else None
+
+    return Judgement(
+        np.concatenate([part.features for part in parts]),
+        join([part.labels for part in parts]),
+        join([part.confidence for part in parts]),
+    )
+
+
 class Judge:
     """A frozen network with a layer of features and, if it has one, of class scores.
 
@@ -67,10 +81,9 @@ class Judge:
         self._extractor = extractor
         self._compute = tf.function(self._features_and_scores, reduce_retracing=True)
 
-    def __call__(self, batches: Iterator[np.ndarray]) -> Judgement:
-        """Judges batches of images, [N, H, W, C] float32 in [0, 1] each; at least one."""
-        parts = [[x.numpy() for x in self._compute(batch)] for batch in batches]
-        features, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+    def __call__(self, images: np.ndarray) -> Judgement:
+        """Judges a batch of images, [N, H, W, C] float32 in [0, 1]."""
+        features, *scores = (values.numpy() for values in self._compute(images))
         if not scores:
             return Judgement(features, None, None)
         return Judgement(

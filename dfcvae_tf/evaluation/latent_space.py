@@ -1,97 +1,148 @@
-"""What lies between and around encoded images: paths, traversals, samples, maps."""
+"""What lies between and around encoded images: interpolations, traversals, samples, maps."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import figures, inference
-from dfcvae_tf.evaluation.inference import RunOutputs
-from dfcvae_tf.evaluation.judge import Judge
+from dfcvae_tf.evaluation import figures
+from dfcvae_tf.evaluation.inference import batches
+from dfcvae_tf.evaluation.judge import Judge, Judgement, join_judgements
+from dfcvae_tf.evaluation.measuring import Latents
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.metrics import embedding, latent
 
-PATH_STEPS = 10
+INTERPOLATION_STEPS = 10
 _TRAVERSED = np.linspace(-3, 3, 11)
 _SAMPLE_ROWS = 5
+_SAMPLES_PER_ROW = 10
 
 
-def draw_paths(
+def draw_interpolations(
     models: Mapping[str, LoadedRun],
-    outputs: Mapping[str, RunOutputs],
-    paths: Sequence[tuple[int, int]],
+    latents: Mapping[str, Latents],
+    ends: Sequence[tuple[int, int]],
 ) -> Section:
-    """Interpolations between images: linear and spherical rows of each run, per path."""
+    """Interpolations between images: linear and spherical rows of each run, per pair."""
     section = Section()
     rows = []
-    for start, end in paths:
+    for start, end in ends:
         for name, model in models.items():
-            z = outputs[name].z_mean
+            z = latents[name].z_mean
             for path in latent.PATHS:
                 try:
-                    points = latent.interpolate(z[start], z[end], PATH_STEPS, path)
+                    points = latent.interpolate(
+                        z[start], z[end], INTERPOLATION_STEPS, path
+                    )
                 except UserError as error:  # no arc, as between opposite latents
                     section.notes.append(
-                        f"No {path} path of {name} between images {start} and {end}: "
-                        f"{error}."
+                        f"No {path} interpolation of {name} between images {start} and "
+                        f"{end}: {error}."
                     )
                     continue
-                rows.append((f"{name}, {path}", inference.decode(model, points)))
+                rows.append((f"{name}, {path}", model.decode(points)))
     if rows:
-        titles = [f"{n}/{PATH_STEPS}" for n in range(PATH_STEPS + 1)]
-        section.figures["paths"] = figures.image_rows(rows, titles)
+        titles = [f"{n}/{INTERPOLATION_STEPS}" for n in range(INTERPOLATION_STEPS + 1)]
+        section.figures["interpolations"] = figures.image_rows(rows, titles)
     return section
 
 
 def draw_traversals(
-    models: Mapping[str, LoadedRun], outputs: Mapping[str, RunOutputs], start: int
+    models: Mapping[str, LoadedRun],
+    latents: Mapping[str, Latents],
+    start: int,
+    most: int,
 ) -> Section:
-    """Every dimension from -3 to 3 around one image's z_mean, those of most KL first.
+    """Dimensions from -3 to 3 around one image's z_mean, those of most KL first.
 
     The figures are called traversals_0, traversals_1, … in the order of the runs.
+
+    Args:
+      models: by name.
+      latents: by run.
+      start: place of the image.
+      most: dimensions shown of each run; 0 draws nothing.
     """
     section = Section()
     titles = [f"{value:+.1f}" for value in _TRAVERSED]
     for number, (name, model) in enumerate(models.items()):
-        output = outputs[name]
-        order = np.argsort(-output.kl.mean(axis=0), kind="stable")
-        grid = latent.traverse(output.z_mean[start], _TRAVERSED)
-        rows = [(f"{name}, z[{d}]", inference.decode(model, grid[d])) for d in order]
-        section.figures[f"traversals_{number}"] = figures.image_rows(rows, titles)
+        encoded = latents[name]
+        order = np.argsort(-encoded.kl.mean(axis=0), kind="stable")[:most]
+        rows = [
+            (
+                f"{name}, z[{dimension}]",
+                model.decode(
+                    latent.traverse(encoded.z_mean[start], dimension, _TRAVERSED)
+                ),
+            )
+            for dimension in order
+        ]
+        if rows:
+            section.figures[f"traversals_{number}"] = figures.image_rows(rows, titles)
     return section
 
 
-def draw_samples(samples: Mapping[str, np.ndarray]) -> bytes:
-    """The first 50 prior samples of each run, ten in a row."""
-    return figures.image_rows(
-        [
-            (name if row == 0 else "", images[10 * row : 10 * row + 10])
-            for name, images in samples.items()
-            for row in range(min(_SAMPLE_ROWS, -(-len(images) // 10)))
-        ]
-    )
+def draw_samples(
+    models: Mapping[str, LoadedRun],
+    judge: Judge | None,
+    count: int,
+    temperature: float,
+    seed: int,
+) -> tuple[Section, dict[str, Judgement]]:
+    """Draws samples from each run's prior, shows the first and has all of them judged.
+
+    Args:
+      models: by name.
+      judge: the held-out classifier; without one only those shown are drawn.
+      count: how many are judged.
+      temperature, seed: see `LoadedRun.sample`, whose images these are.
+
+    Returns:
+      The first 50 of each run, ten in a row, and run -> judgement; {} without a judge.
+    """
+    shown = min(count, _SAMPLE_ROWS * _SAMPLES_PER_ROW)
+    rows = []
+    judged = {}
+    for name, model in models.items():
+        noise = model.noise(shown if judge is None else count, seed, temperature)
+        first: list[np.ndarray] = []
+        judgements = []
+        for part in batches(noise, model.batch_size):
+            images = model.generate(part)
+            first.extend(images[: shown - len(first)])
+            if judge is not None:
+                judgements.append(judge(images))
+        if judgements:
+            judged[name] = join_judgements(judgements)
+        for start in range(0, shown, _SAMPLES_PER_ROW):
+            row = np.stack(first[start : start + _SAMPLES_PER_ROW])
+            rows.append((name if start == 0 else "", row))
+    return Section(figures={"samples": figures.image_rows(rows)}), judged
 
 
 def measure_smoothness(
     models: Mapping[str, LoadedRun],
     judge: Judge,
-    outputs: Mapping[str, RunOutputs],
-    num_paths: int,
+    latents: Mapping[str, Latents],
+    count: int,
     seed: int,
 ) -> Section:
-    """How often the judge's label changes along seeded linear interpolations."""
+    """How often the classifier's label changes along seeded linear interpolations."""
     section = Section()
     for name, model in models.items():
-        z = outputs[name].z_mean
-        points = [
-            latent.interpolate(z[start], z[end], PATH_STEPS)
-            for start, end in latent.random_pairs(num_paths, len(z), seed)
-        ]
-        images = inference.decode(model, np.concatenate(points))
-        labels = judge(inference.batches(images)).labels
+        z = latents[name].z_mean
+        points = np.concatenate(
+            [
+                latent.interpolate(z[start], z[end], INTERPOLATION_STEPS)
+                for start, end in latent.random_pairs(count, len(z), seed)
+            ]
+        )
+        labels = join_judgements(
+            [judge(model.decode(part)) for part in batches(points, model.batch_size)]
+        ).labels
         assert labels is not None
-        smoothness = latent.path_smoothness(labels.reshape(num_paths, -1), seed)
+        smoothness = latent.smoothness(labels.reshape(count, -1), seed)
         section.runs[name] = {"label_changes": smoothness}
     section.figures["smoothness"] = figures.interval_bars(
         {
@@ -100,7 +151,7 @@ def measure_smoothness(
                 (n, run["label_changes"]) for n, run in section.runs.items()
             )
         },
-        f"label changes per path (n = {num_paths:,}, 95 % interval)",
+        f"label changes per interpolation (n = {count:,}, 95 % interval)",
     )
     return section
 

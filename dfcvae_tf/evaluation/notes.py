@@ -16,9 +16,9 @@ _SMALL_GROUP = 30
 def data_notes(models: Mapping[str, LoadedRun], data: EvaluationImages) -> list[str]:
     """What a reader must know before comparing these runs."""
     notes = []
-    if len(data.images) < data.total:
+    if data.num_images < data.total:
         notes.append(
-            f"Only the first {len(data.images)} of {data.total} test images were used."
+            f"Only the first {data.num_images} of {data.total} test images were used."
         )
     trained = {
         name: read_provenance(model.run).get("dataset", "unknown")
@@ -42,8 +42,8 @@ def group_notes(groups: Mapping[str, np.ndarray], judge: Judge | None) -> list[s
     notes = []
     if judge is None:
         notes.append(
-            "No classifier judged these images: label agreement, Fréchet and kernel "
-            "distances are left out. Choose one with --judge."
+            "No held-out classifier saw these images: label agreement, Fréchet and "
+            "kernel distances are left out. Choose one with --judge."
         )
     small = [name for name, mask in groups.items() if 0 < mask.sum() < _SMALL_GROUP]
     if small:

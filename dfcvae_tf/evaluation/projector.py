@@ -12,14 +12,13 @@ from google.protobuf import text_format
 from tensorboard.plugins import projector
 
 from dfcvae_tf.files import atomic_file
-from dfcvae_tf.images import to_uint8
 
 CONFIG_NAME = "projector_config.pbtxt"  # the name TensorBoard looks for
 _MAX_SPRITE_PIXELS = 8192  # a side; TensorBoard refuses larger ones
 
 # One per vector; or several named columns of them.
 Labels = Sequence[str] | Mapping[str, Sequence[str]]
-# z [N, D], class names [N] or None, images [N, H, W, C]
+# z [N, D], class names [N] or None, images [N, H, W, C] uint8
 Embedding = tuple[np.ndarray, Labels | None, np.ndarray]
 
 
@@ -38,7 +37,7 @@ def write_projector(log_dir: str | os.PathLike, runs: Mapping[str, Embedding]) -
 
     Args:
       log_dir: the folder; made if missing. Files of the same names are replaced.
-      runs: name -> (z [N, D] float, labels, images [N, H, W, 1 or 3] float in [0, 1]),
+      runs: name -> (z [N, D] float, labels, images [N, H, W, 1 or 3] uint8 in [0, 255]),
         N at least 1; TensorBoard shows the first 100,000. Labels are a text for each
         vector, or column name -> such texts, or None.
 
@@ -112,7 +111,7 @@ def _sprite(images: np.ndarray) -> tuple[bytes, tuple[int, int]]:
             image = image.reshape(height, width, channels)
         top, left = index // columns * height, index % columns * width
         # OpenCV's colours are blue first.
-        sheet[top : top + height, left : left + width] = to_uint8(image)[..., ::-1]
+        sheet[top : top + height, left : left + width] = image[..., ::-1]
     return cv2.imencode(".png", sheet)[1].tobytes(), (width, height)
 
 

@@ -2,6 +2,8 @@
 
 import base64
 import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +14,70 @@ from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, write_json
 from dfcvae_tf.metrics.paired import format_p
 
-# measure -> its name with unit, format, and which way is better (+1 more, -1 less, 0 none)
-MEASURES: dict[str, tuple[str, str, int]] = {
-    "laplacian_variance": ("Laplacian variance", "{:.4f}", 0),
-    "sharpness_ratio": ("Sharpness, relative to originals", "{:.3f}", +1),
-    "blurred_sharpness_ratio": ("Sharpness after a small blur", "{:.3f}", +1),
-    "edge_recovery": ("Originals' edges recovered", "{:.3f}", +1),
-    "blurred_edge_recovery": ("Edges recovered after a small blur", "{:.3f}", +1),
-    "high_frequency_ratio": ("High-frequency energy, of originals'", "{:.3f}", 0),
-    "mse": ("Mean squared error", "{:.4f}", -1),
-    "psnr": ("PSNR, dB", "{:.2f}", +1),
-    "ssim": ("SSIM", "{:.3f}", +1),
-    "label_kept": ("Label kept", "{:.1%}", +1),
-    "kl_nats": ("KL to the prior, nats", "{:.2f}", 0),
-    "active_units": ("Active latent dimensions", "{:.0f}", 0),
-    "bernoulli_nll": ("Bernoulli NLL, nats", "{:.1f}", -1),
-    "negative_elbo": ("Negative ELBO, nats", "{:.1f}", -1),
-    "negative_elbo_of_the_same": ("Negative ELBO of the first images", "{:.1f}", -1),
-    "importance_weighted_nll": ("Importance-weighted NLL of these", "{:.1f}", -1),
-    "frechet_reconstructions": ("Fréchet distance of reconstructions", "{:.3f}", -1),
-    "kernel_reconstructions": ("Kernel distance of reconstructions", "{:.4f}", -1),
-    "frechet_samples": ("Fréchet distance of samples", "{:.3f}", -1),
-    "kernel_samples": ("Kernel distance of samples", "{:.4f}", -1),
-    "sure_samples": ("Samples the judge is > 90 % sure of", "{:.1%}", +1),
-    "label_changes": ("Label changes per interpolation", "{:.2f}", -1),
+# The tables of the report, and the sections they stand in.
+SHARPNESS, FIDELITY, SAMPLES, LATENTS = "sharpness", "fidelity", "samples", "latents"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a measure is shown.
+
+    Attributes:
+      title: its name, with unit.
+      form: of one value.
+      better: +1 where more is better, -1 where less is, 0 where neither.
+      table: the one it stands in.
+    """
+
+    title: str
+    form: str
+    better: int
+    table: str
+
+
+MEASURES = {
+    "laplacian_variance": Shown("Laplacian variance", "{:.4f}", 0, SHARPNESS),
+    "sharpness_ratio": Shown(
+        "Sharpness, relative to originals", "{:.3f}", +1, SHARPNESS
+    ),
+    "blurred_laplacian_variance": Shown(
+        "Laplacian variance after a small blur", "{:.5f}", 0, SHARPNESS
+    ),
+    "blurred_sharpness_ratio": Shown(
+        "Sharpness after a small blur", "{:.3f}", +1, SHARPNESS
+    ),
+    "edge_recovery": Shown("Originals' edges recovered", "{:.3f}", +1, SHARPNESS),
+    "blurred_edge_recovery": Shown(
+        "Edges recovered after a small blur", "{:.3f}", +1, SHARPNESS
+    ),
+    "high_frequency_energy": Shown("High-frequency energy", "{:.5f}", 0, SHARPNESS),
+    "high_frequency_ratio": Shown(
+        "High-frequency energy, of originals'", "{:.3f}", 0, SHARPNESS
+    ),
+    "mse": Shown("Mean squared error", "{:.4f}", -1, FIDELITY),
+    "psnr": Shown("PSNR, dB", "{:.2f}", +1, FIDELITY),
+    "ssim": Shown("SSIM", "{:.3f}", +1, FIDELITY),
+    "label_agreement": Shown("Label agreement", "{:.1%}", +1, FIDELITY),
+    "frechet_reconstructions": Shown(
+        "Fréchet distance of reconstructions", "{:.3f}", -1, FIDELITY
+    ),
+    "kernel_reconstructions": Shown(
+        "Kernel distance of reconstructions", "{:.4f}", -1, FIDELITY
+    ),
+    "frechet_samples": Shown("Fréchet distance of samples", "{:.3f}", -1, SAMPLES),
+    "kernel_samples": Shown("Kernel distance of samples", "{:.4f}", -1, SAMPLES),
+    "sure_samples": Shown("Samples classified with > 90 %", "{:.1%}", +1, SAMPLES),
+    "kl_nats": Shown("KL to the prior, nats", "{:.2f}", 0, LATENTS),
+    "active_units": Shown("Active latent dimensions", "{:.0f}", 0, LATENTS),
+    "bernoulli_nll": Shown("Bernoulli NLL, nats", "{:.1f}", -1, LATENTS),
+    "negative_elbo": Shown("Negative ELBO, nats", "{:.1f}", -1, LATENTS),
+    "negative_elbo_of_the_same": Shown(
+        "Negative ELBO of the first images", "{:.1f}", -1, LATENTS
+    ),
+    "importance_weighted_nll": Shown(
+        "Importance-weighted NLL of these", "{:.1f}", -1, LATENTS
+    ),
+    "label_changes": Shown("Label changes per interpolation", "{:.2f}", -1, LATENTS),
 }
 _TERMINAL = (
     "sharpness_ratio",
@@ -43,11 +85,11 @@ _TERMINAL = (
     "blurred_edge_recovery",
     "mse",
     "ssim",
-    "label_kept",
-    "kl_nats",
-    "negative_elbo",
+    "label_agreement",
     "frechet_reconstructions",
     "frechet_samples",
+    "kl_nats",
+    "negative_elbo",
     "label_changes",
 )
 
@@ -92,37 +134,51 @@ def render(results: dict[str, Any], figures: dict[str, bytes]) -> str:
             name: "data:image/png;base64," + base64.b64encode(png).decode()
             for name, png in figures.items()
         },
-        rows=metric_rows(results["runs"]),
+        tables={
+            table: metric_rows(
+                results["runs"], [m for m in MEASURES if MEASURES[m].table == table]
+            )
+            for table in (SHARPNESS, FIDELITY, SAMPLES, LATENTS)
+        },
         measures=MEASURES,
+        differences=results["measures"]["differences"],
         verdicts=verdicts(results),
     )
 
 
-def metric_rows(runs: dict[str, Any]) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """Returns (measure's name, a cell per run) with cells as (text, whether best)."""
+def metric_rows(
+    runs: Mapping[str, Mapping[str, Any]], measures: Iterable[str]
+) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Returns (measure's title, a cell per run) with cells as (text, whether best).
+
+    Measures that no run has are left out.
+    """
     rows = []
-    for measure, (title, form, better) in MEASURES.items():
+    for measure in measures:
+        shown = MEASURES[measure]
         values = [_number(run.get(measure)) for run in runs.values()]
         known = [value for value in values if value is not None]
         if not known:
             continue
-        best = max(known, key=lambda value: better * value)
+        best = max(known, key=lambda value: shown.better * value)
         cells = [
             ("–", False)
             if value is None
-            else (form.format(value), bool(better and len(runs) > 1 and value == best))
+            else (
+                shown.form.format(value),
+                bool(shown.better and len(runs) > 1 and value == best),
+            )
             for value in values
         ]
-        rows.append((title, cells))
+        rows.append((shown.title, cells))
     return rows
 
 
 def terminal_table(results: dict[str, Any]) -> str:
     """Returns the most telling measures, a column per run, and the verdicts."""
     runs = results["runs"]
-    short = {name: {m: run.get(m) for m in _TERMINAL} for name, run in runs.items()}
     lines = [f"{'':<38}" + "".join(f"{name:>14}" for name in runs)]
-    for title, cells in metric_rows(short):
+    for title, cells in metric_rows(runs, _TERMINAL):
         lines.append(f"{title:<38}" + "".join(f"{text:>14}" for text, _ in cells))
     for verdict in verdicts(results):
         lines += ["", textwrap.fill(verdict["sentence"], 80)]

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-ORIGINALS = "originals"
-
 
 @dataclass
 class Section:

@@ -1,11 +1,14 @@
 """Which images are shown, and which groups of classes are compared."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dfcvae_tf.data.digits import are_digits
 from dfcvae_tf.errors import UserError, unknown_name
+from dfcvae_tf.evaluation.dataset import EvaluationImages
+from dfcvae_tf.evaluation.settings import Settings
 
 NUM_SHOWN = 10
 ALL = "all"
@@ -26,7 +29,43 @@ ARTICLE_INDICES = {
     5003: 6819,
     9472: 9117,
 }
-ARTICLE_PATHS = (("1", "5"), ("1", "3"), ("3", "7"))
+ARTICLE_INTERPOLATIONS = (("1", "5"), ("1", "3"), ("3", "7"))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of N images have which part in an evaluation.
+
+    Attributes:
+      shown: places, in the test split, of the images shown.
+      interpolations: (start, end), places likewise.
+      groups: name -> bool [N], see `class_groups`.
+      embedded: places of the images on the maps, drawn at random; the first of them are
+        those that are moved.
+    """
+
+    shown: list[int]
+    interpolations: list[tuple[int, int]]
+    groups: dict[str, np.ndarray]
+    embedded: np.ndarray
+
+
+def select(data: EvaluationImages, settings: Settings) -> Selection:
+    """Chooses by the settings.
+
+    Raises:
+      UserError: an index is out of range, or a group does not fit the data.
+    """
+    count, labels, seed = data.num_images, data.labels, settings.seed
+    shown = choose_indices(settings.indices, count, labels, data.is_mnist, seed)
+    return Selection(
+        shown=shown,
+        interpolations=choose_interpolations(shown, labels, data.class_names),
+        groups=class_groups(settings.groups, labels, data.class_names, count),
+        embedded=np.random.default_rng(seed).permutation(count)[
+            : settings.num_embedded
+        ],
+    )
 
 
 def choose_indices(
@@ -63,7 +102,7 @@ def choose_indices(
     return [int(rng.choice(np.flatnonzero(labels == c))) for c in classes]
 
 
-def choose_paths(
+def choose_interpolations(
     indices: Sequence[int], labels: np.ndarray | None, class_names: Sequence[str]
 ) -> list[tuple[int, int]]:
     """Returns up to three (start, end), places in the test split, to interpolate between.
@@ -73,8 +112,8 @@ def choose_paths(
     """
     if labels is not None and are_digits(class_names):
         of_class = {class_names[labels[i]]: i for i in reversed(indices)}
-        if all(a in of_class and b in of_class for a, b in ARTICLE_PATHS):
-            return [(of_class[a], of_class[b]) for a, b in ARTICLE_PATHS]
+        if all(a in of_class and b in of_class for a, b in ARTICLE_INTERPOLATIONS):
+            return [(of_class[a], of_class[b]) for a, b in ARTICLE_INTERPOLATIONS]
     return list(zip(indices[0:6:2], indices[1:6:2], strict=False))
 
 

@@ -1,4 +1,4 @@
-"""The latent space: paths through it, what its dimensions do, how smooth it is."""
+"""The latent space: ways through it, what its dimensions do, how smooth it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ def interpolate(
       [steps + 1, D] float32.
 
     Raises:
-      UserError: no step, an unknown path, or a spherical path between ends that no single
-        arc joins: opposite directions, or the zero vector.
+      UserError: no step, an unknown path, or a spherical one between ends that no single arc
+        joins: opposite directions, or the zero vector.
       ValueError: not two vectors of equal length.
     """
     start, end = np.asarray(z_start, np.float64), np.asarray(z_end, np.float64)
@@ -49,20 +49,21 @@ def interpolate(
     return (start_weight * start + end_weight * end).astype(np.float32)
 
 
-def traverse(z: np.ndarray, values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Varies one dimension at a time.
+def traverse(
+    z: np.ndarray, dimension: int, values: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """Varies one dimension alone.
 
     Args:
       z: [D].
-      values: [V], what each dimension is set to in turn.
+      dimension: in [0, D).
+      values: [V], what the dimension is set to in turn.
 
     Returns:
-      [D, V, D] float32; [d, v] is `z` with its dimension d set to values[v].
+      [V, D] float32.
     """
-    z = np.asarray(z, np.float32)
-    rows = np.tile(z, (len(z), len(values), 1))
-    for dimension in range(len(z)):
-        rows[dimension, :, dimension] = values
+    rows = np.tile(np.asarray(z, np.float32), (len(values), 1))
+    rows[:, dimension] = values
     return rows
 
 
@@ -115,10 +116,10 @@ def random_pairs(count: int, num_examples: int, seed: int) -> np.ndarray:
 
 
 def label_changes(labels: np.ndarray) -> np.ndarray:
-    """How often the label changes along each path.
+    """How often the label changes along each interpolation.
 
     Args:
-      labels: [P, S], a classifier's label of each of the S images on each of P paths.
+      labels: [P, S], a classifier's label of each of the S images on each of P of them.
 
     Returns:
       [P] int64 in [0, S - 1].
@@ -128,44 +129,44 @@ def label_changes(labels: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class PathSmoothness:
-    """See `path_smoothness`.
+class Smoothness:
+    """See `smoothness`.
 
     Attributes:
-      mean_changes: label changes per path.
-      ci_low: lower end of its 95 % bootstrap interval over paths.
+      mean_changes: label changes per interpolation.
+      ci_low: lower end of its 95 % bootstrap interval over interpolations.
       ci_high: upper end.
-      num_paths: paths measured.
+      num_interpolations: those measured.
     """
 
     mean_changes: float
     ci_low: float
     ci_high: float
-    num_paths: int
+    num_interpolations: int
 
 
-def path_smoothness(labels: np.ndarray, seed: int = 0) -> PathSmoothness:
+def smoothness(labels: np.ndarray, seed: int = 0) -> Smoothness:
     """Mean number of label changes along interpolations, with its interval.
 
-    A path between two classes needs 1 change; what is above it are detours through
-    other classes. The interval is the percentile bootstrap's (Efron 1979) over paths.
+    Between two classes 1 change is needed; what is above it are detours through other
+    classes. The interval is the percentile bootstrap's (Efron 1979) over interpolations.
 
     Args:
       labels: [P, S], see `label_changes`; P at least 1.
       seed: of the bootstrap.
 
     Raises:
-      ValueError: no path.
+      ValueError: no interpolation.
     """
     changes = label_changes(labels)
     if len(changes) == 0:
-        raise ValueError("expected labels of at least 1 path")
+        raise ValueError("expected labels of at least 1 interpolation")
     rng = np.random.default_rng(seed)
     means = [
         rng.choice(changes, len(changes)).mean() for _ in range(_BOOTSTRAP_SAMPLES)
     ]
     low, high = np.percentile(means, [2.5, 97.5])
-    return PathSmoothness(float(changes.mean()), float(low), float(high), len(changes))
+    return Smoothness(float(changes.mean()), float(low), float(high), len(changes))
 
 
 def _angle(start: np.ndarray, end: np.ndarray) -> float:
@@ -173,7 +174,7 @@ def _angle(start: np.ndarray, end: np.ndarray) -> float:
     lengths = np.linalg.norm(start), np.linalg.norm(end)
     if 0.0 in lengths:
         raise UserError(
-            "no spherical path from or to the zero vector, which has no direction; "
+            "no spherical interpolation from or to the zero vector, which has no direction; "
             "take --path=linear"
         )
     a, b = start / lengths[0], end / lengths[1]
@@ -181,6 +182,7 @@ def _angle(start: np.ndarray, end: np.ndarray) -> float:
     angle = 2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
     if np.pi - angle < 1e-6:  # what float32 latents can resolve
         raise UserError(
-            "no single spherical path between opposite directions; take --path=linear"
+            "no single spherical interpolation between opposite directions; take "
+            "--path=linear"
         )
     return float(angle)

@@ -1,4 +1,4 @@
-"""How much a loss minds that an image is moved: the case for a perceptual loss, measured.
+"""How sensitive a loss is to shift and rotation: the case for a perceptual loss, measured.
 
 Two pictures of one digit, one of them shifted by two pixels, are the same to a person and
 far apart pixel by pixel. A loss is asked for the distance between an image and its moved
@@ -35,26 +35,36 @@ class Curve:
     high: np.ndarray
 
 
-def shift(images: np.ndarray, pixels: int, seed: int) -> np.ndarray:
-    """Moves each image by `pixels`, up, down, left or right, drawn per image.
+def draw_moves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws where each image is moved to, the same for every amount.
 
-    What enters repeats the border. [N, H, W, C] float32 in, the same out.
+    Returns:
+      [count, 2] int64, a step to the right and down: one of them is 1 or -1, the other 0;
+      and [count] int64, the sense of rotation, 1 or -1.
     """
-    directions = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
-    drawn = np.random.default_rng(seed).integers(0, 4, len(images))
-    return _warp(
-        images,
-        [np.array([[1, 0, dx], [0, 1, dy]]) for dx, dy in pixels * directions[drawn]],
+    steps = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
+    return (
+        steps[np.random.default_rng(seed).integers(0, 4, count)],
+        np.random.default_rng(seed).choice([-1, 1], count),
     )
 
 
-def rotate(images: np.ndarray, degrees: float, seed: int) -> np.ndarray:
-    """Turns each image about its centre, left or right, drawn per image (bilinear)."""
+def shift(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Moves each image by whole pixels; what enters repeats the border.
+
+    Args:
+      images: [N, H, W, C] float32.
+      pixels: [N, 2] int, to the right and down.
+    """
+    return _warp(images, [np.array([[1, 0, dx], [0, 1, dy]]) for dx, dy in pixels])
+
+
+def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Turns each image about its centre (bilinear), by [N] degrees."""
     height, width = images.shape[1:3]
     centre = ((width - 1) / 2, (height - 1) / 2)
-    signs = np.random.default_rng(seed).choice([-1, 1], len(images))
     return _warp(
-        images, [cv2.getRotationMatrix2D(centre, s * degrees, 1.0) for s in signs]
+        images, [cv2.getRotationMatrix2D(centre, float(d), 1.0) for d in degrees]
     )
 
 
@@ -82,16 +92,20 @@ def random_others(count: int, labels: np.ndarray | None, seed: int) -> np.ndarra
     return others
 
 
-def measure_robustness(
-    images: np.ndarray,
+def measure_sensitivity(
+    images: Callable[[np.ndarray], np.ndarray],
+    count: int,
+    batch_size: int,
     labels: np.ndarray | None,
     losses: Mapping[str, Loss],
     seed: int,
 ) -> dict[str, dict[str, Curve]]:
-    """Measures the losses between images and their moved copies.
+    """Measures the losses between images and their moved copies, batch by batch.
 
     Args:
-      images: [N, H, W, C] float32 in [0, 1].
+      images: [B] int, numbers from 0 -> these images, [B, H, W, C] float32 in [0, 1].
+      count: number of images, N.
+      batch_size: how many are moved at a time.
       labels: [N] int, or None.
       losses: by name; the pixel loss is added to them.
       seed: of directions, of the other images and of the intervals.
@@ -100,15 +114,35 @@ def measure_robustness(
       "shift" and "rotation" -> loss name -> curve.
     """
     losses = {"pixel loss (squared error)": squared_pixel_error, **losses}
-    others = images[random_others(len(images), labels, seed)]
-    curves: dict[str, dict[str, Curve]] = {"shift": {}, "rotation": {}}
-    for name, loss in losses.items():
-        unit = loss(images, others)
-        shifted = [loss(images, shift(images, n, seed)) for n in SHIFTS]
-        rotated = [loss(images, rotate(images, n, seed)) for n in ANGLES]
-        curves["shift"][name] = _curve(SHIFTS, shifted, unit, seed)
-        curves["rotation"][name] = _curve(ANGLES, rotated, unit, seed)
-    return curves
+    others = random_others(count, labels, seed)
+    steps, senses = draw_moves(count, seed)
+    units: dict[str, list[np.ndarray]] = {name: [] for name in losses}
+    shifted: dict[str, list[np.ndarray]] = {name: [] for name in losses}
+    rotated: dict[str, list[np.ndarray]] = {name: [] for name in losses}
+    for start in range(0, count, batch_size):
+        rows = np.arange(start, min(start + batch_size, count))
+        batch, strangers = images(rows), images(others[rows])
+        shifts = [shift(batch, n * steps[rows]) for n in SHIFTS]
+        rotations = [rotate(batch, n * senses[rows]) for n in ANGLES]
+        for name, loss in losses.items():
+            units[name].append(loss(batch, strangers))
+            shifted[name].append(np.stack([loss(batch, moved) for moved in shifts]))
+            rotated[name].append(np.stack([loss(batch, moved) for moved in rotations]))
+    return {
+        kind: {
+            name: _curve(
+                amounts,
+                np.concatenate(distances[name], axis=1),
+                np.concatenate(units[name]),
+                seed,
+            )
+            for name in losses
+        }
+        for kind, amounts, distances in (
+            ("shift", SHIFTS, shifted),
+            ("rotation", ANGLES, rotated),
+        )
+    }
 
 
 def squared_pixel_error(images: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -135,14 +169,15 @@ def _warp(images: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 def _curve(
     amounts: Sequence[float],
-    distances: Sequence[np.ndarray],
+    distances: np.ndarray,
     unit: np.ndarray,
     seed: int,
 ) -> Curve:
+    """The curve of distances [K, N] at K amounts, relative to `unit` [N]."""
     count = len(unit)
     drawn = np.random.default_rng(seed).integers(0, count, (_RESAMPLES, count))
     unit_means = unit[drawn].mean(axis=1)
     ratios = [d[drawn].mean(axis=1) / unit_means for d in distances]
     low, high = np.percentile(ratios, [2.5, 97.5], axis=1)
-    relative = np.array([d.mean() for d in distances]) / unit.mean()
+    relative = distances.mean(axis=1) / unit.mean()
     return Curve(tuple(amounts), relative, low, high)

@@ -18,9 +18,13 @@ CONFIG = dataclasses.replace(preset_config("mnist-vae"), image_shape=(28, 28, 1)
 def test_the_first_images_in_order():
     sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
     data = load_evaluation_images(CONFIG, DataConfig(), 1234)
-    np.testing.assert_array_equal(
-        data.images, sample["test_images"][:1234].astype(np.float32) / 255
-    )
+    for _ in range(2):  # every pass is the same
+        np.testing.assert_array_equal(
+            np.concatenate(list(data.batches())),
+            sample["test_images"][:1234].astype(np.float32) / 255,
+        )
+    sizes = [len(batch) for batch in data.batches(count=25, size=10)]
+    assert sizes == [10, 10, 5]
     np.testing.assert_array_equal(data.labels, sample["test_labels"][:1234])
     assert data.total == 10_000 and not data.is_mnist
     assert load_evaluation_images(CONFIG, DataConfig(), 10_000).is_mnist
@@ -29,7 +33,7 @@ def test_the_first_images_in_order():
 def test_images_are_resized_to_the_runs_shape():
     config = dataclasses.replace(CONFIG, image_shape=(16, 16, 1))
     data = load_evaluation_images(config, DataConfig(), 3)
-    assert data.images.shape == (3, 16, 16, 1)
+    assert next(data.batches()).shape == (3, *data.image_shape) == (3, 16, 16, 1)
 
 
 def test_images_of_another_colour_are_refused():

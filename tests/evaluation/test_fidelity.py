@@ -1,93 +1,53 @@
-"""Fidelity of a perfect, a useless and a duplicated run."""
+"""Label agreement and distances of a perfect, a useless and a duplicated run."""
 
 import numpy as np
 import pytest
 
 from dfcvae_tf.evaluation.fidelity import (
+    compare_agreement,
     describe_judge,
     measure_distances,
-    measure_fidelity,
 )
-from dfcvae_tf.evaluation.inference import RunOutputs
 from dfcvae_tf.evaluation.judge import Judgement
-from dfcvae_tf.files import read_arrays
-from dfcvae_tf.run_dir import ASSETS_DIR
+from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
+from dfcvae_tf.metrics.comparisons import Comparisons
 
 N = 60
-
-
-@pytest.fixture(scope="module")
-def images():
-    sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")["test_images"]
-    return sample[:N].astype(np.float32) / 255
-
-
-def outputs(reconstructions, seed=0):
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=(N, 3)).astype(np.float32)
-    z[:, 2] = 0  # a dead dimension
-    kl = np.tile(np.float32([1.0, 2.0, 0.0]), (N, 1))
-    return RunOutputs(z, np.zeros_like(z), reconstructions, kl, np.full(N, 10.0))
 
 
 def judgement(labels, features):
     return Judgement(features, labels, np.linspace(0, 1, len(labels)))
 
 
-def test_perfect_useless_and_duplicated(images):
-    rng = np.random.default_rng(0)
-    labels, features = rng.integers(0, 10, N), rng.normal(size=(N, 4))
-    useless = np.broadcast_to(images.mean(axis=0), images.shape).copy()
+def agreement_verdicts(**runs):
+    table = MeasureTable({ORIGINALS: {}, **runs})
+    comparisons = Comparisons(table.values, {"all": np.ones(N, bool)}, seed=0)
+    return compare_agreement(table, comparisons).results["verdicts"]
+
+
+def test_perfect_useless_and_duplicated():
+    labels = np.random.default_rng(0).integers(0, 10, N)
     wrong = labels.copy()
     wrong[: N // 2] += 1
-    judged = {
-        "originals": judgement(labels, features),
-        "perfect": judgement(labels, features),
-        "useless": judgement(wrong, features),
-        "copy": judgement(wrong, features),
-    }
-    runs = {"perfect": images, "useless": useless, "copy": useless}
-    section = measure_fidelity(
-        images, {name: outputs(x) for name, x in runs.items()}, judged, seed=0
-    )
-    perfect, bad = section.runs["perfect"], section.runs["useless"]
-    assert perfect["mse"] == 0 and perfect["psnr"] == np.inf
-    assert perfect["ssim"] == pytest.approx(1) and perfect["label_kept"] == 1
-    for ratio in (
-        "sharpness_ratio",
-        "blurred_sharpness_ratio",
-        "high_frequency_ratio",
-        "edge_recovery",
-        "blurred_edge_recovery",
-    ):
-        assert perfect[ratio] == pytest.approx(1)
-        assert bad[ratio] < 0.5
-    assert bad["mse"] == pytest.approx(((images - useless) ** 2).mean())
-    assert bad["label_kept"] == 0.5
-    assert bad["kl_nats"] == 3 and bad["negative_elbo"] == 13
-    assert bad["active_units"] == 2
-    np.testing.assert_equal(section.runs["copy"], bad)
-    by_pair = {(d["first"], d["second"]): d for d in section.results["differences"]}
-    same = by_pair["copy", "useless"]["measures"]["mse"]
-    assert same.mean_difference == 0 and same.p_value == 1
-    verdicts = {(v["first"], v["second"]): v for v in section.results["verdicts"]}
-    kept = verdicts["perfect", "useless"]
-    assert kept["supported"]
-    assert "100.0 % against 50.0 %, +50.0 points" in kept["sentence"]
-    tie = verdicts["useless", "copy"]
-    assert not tie["supported"] and tie["sentence"].startswith("Not supported")
+    originals, half = (judgement(x, np.zeros((N, 4))) for x in (labels, wrong))
+    useless = {"label_agreement": originals.same_label(half)}
+    perfect = {"label_agreement": originals.same_label(originals)}
+    verdicts = agreement_verdicts(useless=useless, copy=useless, perfect=perfect)
+    tie, above, _ = verdicts
+    assert (tie["first"], tie["second"]) == ("copy", "useless")
+    assert not tie["supported"] and tie["sentence"].startswith("Not supported: ")
+    assert above["supported"]
+    assert "of perfect is higher than that of useless" in above["sentence"]
+    assert "100.0 % against 50.0 %, +50.0 points" in above["sentence"]
+    # The run given later comes first, whichever is better.
+    (below,) = agreement_verdicts(perfect=perfect, useless=useless)
+    assert (below["first"], below["supported"]) == ("useless", False)
+    assert "50.0 % against 100.0 %, -50.0 points" in below["sentence"]
 
 
-def test_without_a_judge_nothing_is_said_of_labels(images):
-    section = measure_fidelity(images, {"a": outputs(images)}, {}, seed=0)
-    assert "label_kept" not in section.runs["a"] and not section.results.get("verdicts")
-
-
-def test_constant_originals_do_not_spoil_the_means(images):
-    flat = images.copy()
-    flat[0] = 0.5
-    section = measure_fidelity(flat, {"a": outputs(flat)}, {}, seed=0)
-    assert section.runs["a"]["edge_recovery"] == pytest.approx(1)
+def test_without_labels_nothing_is_said_of_them():
+    runs = {name: {"mse": np.arange(N)} for name in "ab"}
+    assert agreement_verdicts(**runs) == []
 
 
 def test_distances_and_facts_of_the_judge():

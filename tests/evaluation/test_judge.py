@@ -7,7 +7,7 @@ import pytest
 
 from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation.judge import build_judge
+from dfcvae_tf.evaluation.judge import build_judge, join_judgements
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import ASSETS_DIR
@@ -26,7 +26,7 @@ def test_the_bundled_judge_knows_digits():
     sample = read_arrays(ASSETS_DIR / "mnist_sample.npz")
     images = sample["test_images"][:1000].astype(np.float32) / 255
     judge = build()
-    judged = judge(iter([images[:700], images[700:]]))
+    judged = join_judgements([judge(images[:700]), judge(images[700:])])
     assert (judged.labels == sample["test_labels"][:1000]).mean() > 0.99
     assert judged.features.shape == (1000, 96)
     assert judged.confidence.min() >= 0.1 and judged.confidence.max() <= 1
@@ -48,7 +48,7 @@ def test_another_network_judges_by_pooled_features():
     judge = build(
         "keras:MobileNetV2", ("Conv1",), (32, 32, 3), classes=(), runs=RUNS[:1]
     )
-    judged = judge(iter([np.random.default_rng(0).random((3, 32, 32, 3), np.float32)]))
+    judged = judge(np.random.default_rng(0).random((3, 32, 32, 3), np.float32))
     assert judged.features.shape == (3, 32)
     assert judged.labels is None and judged.confidence is None
 
@@ -66,4 +66,4 @@ def test_another_network_judges_by_pooled_features():
 )
 def test_unusable_layers(layers, message):
     with pytest.raises(UserError, match=message):
-        build("mnist_judge", layers)(iter([np.zeros((1, 28, 28, 1), np.float32)]))
+        build("mnist_judge", layers)(np.zeros((1, 28, 28, 1), np.float32))

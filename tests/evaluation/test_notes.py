@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
+from tests.evaluation.streams import stream
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def trained_on(tmp_path):
 
 def data(name="mnist_sample", count=100, total=100):
     images = np.zeros((count, 28, 28, 1), np.float32)
-    return EvaluationImages(images, None, (), name, f"the {name}", total)
+    return stream(images, name=name, description=f"the {name}", total=total)
 
 
 def test_same_data_needs_no_words(trained_on):

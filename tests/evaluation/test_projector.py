@@ -25,8 +25,7 @@ def _rng():
 
 def make_run(rng, count=7, dimensions=5, shape=(4, 6, 1)):
     z = rng.normal(size=(count, dimensions)).astype(np.float32)
-    # Values that a PNG holds exactly.
-    images = (rng.integers(256, size=(count, *shape)) / 255).astype(np.float32)
+    images = rng.integers(256, size=(count, *shape)).astype(np.uint8)
     return z, [f"class {i % 3}" for i in range(count)], images
 
 
@@ -60,7 +59,7 @@ def test_files_hold_vectors_labels_and_images(tmp_path, rng, channels):
     assert rows == [["label", "index"], *([c, str(i)] for i, c in enumerate(labels))]
     cells = read_cells(tmp_path / "new", embedding, channels)
     assert len(cells) == 9
-    np.testing.assert_allclose(cells[:7], images, atol=1e-6)
+    np.testing.assert_allclose(cells[:7], images / 255, atol=1e-6)
     np.testing.assert_array_equal(cells[7:], 0.0)
 
 
@@ -90,7 +89,7 @@ def test_tensorboard_lists_and_serves_every_run(tmp_path, rng):
         rows = get("/metadata", query + "&num_rows=100000").decode().splitlines()[1:]
         assert [row.split("\t")[0] for row in rows] == labels
         sprite = cv2.imdecode(np.frombuffer(get("/sprite_image", query), np.uint8), 0)
-        np.testing.assert_allclose(sprite[:4, :6] / 255, images[0, ..., 0], atol=1e-6)
+        np.testing.assert_allclose(sprite[:4, :6], images[0, ..., 0])
 
 
 def test_labels_may_be_several_named_columns(tmp_path, rng):
@@ -114,7 +113,7 @@ def test_large_thumbnails_shrink_until_the_sprite_is_allowed(
     (embedding,) = read_embeddings(tmp_path)
     assert list(embedding.sprite.single_image_dim) == [10, 5]
     cells = read_cells(tmp_path, embedding, 1)
-    np.testing.assert_allclose(cells, images[:, :5, :10], atol=1 / 255)
+    np.testing.assert_allclose(cells, images[:, :5, :10] / 255, atol=1 / 255)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])

@@ -21,15 +21,17 @@ def mnist_labels():
 def test_the_articles_images_show_every_digit_once(mnist_labels):
     shown = selection.choose_indices((), 10_000, mnist_labels, True, seed=0)
     assert mnist_labels[shown].tolist() == list(range(10))
-    paths = selection.choose_paths(shown, mnist_labels, DIGITS)
-    assert [tuple(mnist_labels[list(p)]) for p in paths] == [(1, 5), (1, 3), (3, 7)]
+    ends = selection.choose_interpolations(shown, mnist_labels, DIGITS)
+    assert [tuple(mnist_labels[list(p)]) for p in ends] == [(1, 5), (1, 3), (3, 7)]
 
 
 def test_other_data_shows_one_of_each_class():
     shown = selection.choose_indices((), 6, LABELS, False, seed=0)
     assert LABELS[shown].tolist() == [0, 1, 2]
     assert shown == selection.choose_indices((), 6, LABELS, False, seed=0)
-    assert selection.choose_paths(shown, LABELS, NAMES) == [(shown[0], shown[1])]
+    assert selection.choose_interpolations(shown, LABELS, NAMES) == [
+        (shown[0], shown[1])
+    ]
     unlabelled = selection.choose_indices((), 6, None, False, seed=0)
     assert unlabelled == [0, 1, 2, 3, 4, 5]
 

@@ -1,4 +1,4 @@
-"""Latent paths, traversals, active units and smoothness on known truth."""
+"""Interpolations, traversals, active units and smoothness on known truth."""
 
 import numpy as np
 import pytest
@@ -72,11 +72,9 @@ def test_wrong_paths_steps_and_shapes_are_errors():
 
 
 def test_traversal_changes_one_dimension_at_a_time():
-    rows = latent.traverse(np.array([7.0, 8.0]), [-1, 0, 1])
+    rows = latent.traverse(np.array([7.0, 8.0]), 1, [-1, 0, 1])
     assert rows.dtype == np.float32
-    np.testing.assert_array_equal(
-        rows, [[[-1, 8], [0, 8], [1, 8]], [[7, -1], [7, 0], [7, 1]]]
-    )
+    np.testing.assert_array_equal(rows, [[7, -1], [7, 0], [7, 1]])
 
 
 def test_active_units_are_those_whose_mean_varies(rng):
@@ -91,32 +89,32 @@ def test_active_units_are_those_whose_mean_varies(rng):
         latent.active_units(z_mean[:1])
 
 
-def test_label_changes_are_counted_per_path():
+def test_label_changes_are_counted_per_interpolation():
     labels = [[1, 1, 1, 1], [1, 1, 3, 3], [1, 8, 1, 3], [5, 5, 5, 1]]
     np.testing.assert_array_equal(latent.label_changes(labels), [0, 1, 3, 1])
 
 
-def test_path_smoothness_of_equal_paths_is_certain():
-    result = latent.path_smoothness(np.tile([4, 4, 9, 4], (20, 1)))
-    assert result == latent.PathSmoothness(2.0, 2.0, 2.0, 20)
+def test_smoothness_of_equal_interpolations_is_certain():
+    result = latent.smoothness(np.tile([4, 4, 9, 4], (20, 1)))
+    assert result == latent.Smoothness(2.0, 2.0, 2.0, 20)
 
 
-def test_path_smoothness_interval_is_scipys(rng):
+def test_smoothness_interval_is_scipys(rng):
     labels = rng.integers(3, size=(200, 6))
-    result = latent.path_smoothness(labels, seed=1)
-    assert result == latent.path_smoothness(labels, seed=1)
+    result = latent.smoothness(labels, seed=1)
+    assert result == latent.smoothness(labels, seed=1)
     changes = latent.label_changes(labels)
     expected = scipy.stats.bootstrap(
         (changes,), np.mean, method="percentile", random_state=0
     ).confidence_interval
     assert result.mean_changes == changes.mean()
-    assert result.num_paths == 200
+    assert result.num_interpolations == 200
     np.testing.assert_allclose([result.ci_low, result.ci_high], expected, atol=0.02)
 
 
-def test_no_path_has_no_smoothness():
-    with pytest.raises(ValueError, match="at least 1 path"):
-        latent.path_smoothness(np.zeros((0, 5), int))
+def test_no_interpolation_has_no_smoothness():
+    with pytest.raises(ValueError, match="at least 1 interpolation"):
+        latent.smoothness(np.zeros((0, 5), int))
 
 
 def test_random_pairs_are_of_two_and_uniform():

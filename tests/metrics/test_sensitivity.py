@@ -1,5 +1,7 @@
 """Losses on moved images: losses whose curve is known, and real digits."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -21,7 +23,8 @@ def digits():
 def test_shift_moves_whole_pixels(digits):
     images, _ = digits
     for pixels in (0, 3):
-        moved = sensitivity.shift(images, pixels, seed=0)
+        steps, _ = sensitivity.draw_moves(len(images), seed=0)
+        moved = sensitivity.shift(images, pixels * steps)
         rolled = [
             np.roll(images, step, axis) for axis in (1, 2) for step in (pixels, -pixels)
         ]
@@ -34,10 +37,10 @@ def test_shift_moves_whole_pixels(digits):
 def test_rotation_keeps_the_centre_and_turns_the_rest():
     image = np.zeros((1, 29, 29, 3), np.float32)
     image[0, 14, 14:] = 1  # from the centre to the right
-    turned = sensitivity.rotate(image, 90, seed=0)[0, ..., 0]
+    turned = sensitivity.rotate(image, np.array([90]))[0, ..., 0]
     assert turned[14, 14] == pytest.approx(1)
     assert turned[:, 14].sum() == pytest.approx(15, abs=0.01)
-    np.testing.assert_array_equal(sensitivity.rotate(image, 0, seed=0), image)
+    np.testing.assert_array_equal(sensitivity.rotate(image, np.array([0])), image)
 
 
 def test_others_are_of_another_class(digits):
@@ -58,9 +61,18 @@ def test_curves_of_losses_that_are_known(digits):
     def constant(a, b):
         return np.ones(len(a))
 
-    curves = sensitivity.measure_robustness(
-        images, labels, {"brightness": brightness, "constant": constant}, seed=0
-    )
+    losses = {"brightness": brightness, "constant": constant}
+
+    def measure(batch_size):
+        return sensitivity.measure_sensitivity(
+            lambda rows: images[rows], len(images), batch_size, labels, losses, seed=0
+        )
+
+    curves = measure(len(images))
+    for kind, losses_of_kind in measure(7).items():  # whatever the size of a batch
+        for name, curve in losses_of_kind.items():
+            expected = dataclasses.asdict(curves[kind][name])
+            np.testing.assert_equal(dataclasses.asdict(curve), expected)
     shift = curves["shift"]
     np.testing.assert_allclose(shift["brightness"].relative, 0, atol=1e-9)
     np.testing.assert_allclose(shift["constant"].relative, 1)

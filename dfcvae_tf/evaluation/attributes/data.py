@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.images import to_uint8
 from dfcvae_tf.loaded_run import LoadedRun
 
 
@@ -21,7 +21,7 @@ class EncodedSplit:
       z_mean: [N, D] float32.
       attributes: [N, A] int8, 1 where an image has the attribute, else 0.
       image_names: [N].
-      images: [N, H, W, C] float32 in [0, 1] when they were to be kept, else None.
+      images: [N, H, W, C] uint8 in [0, 255] when they were to be kept, else None.
     """
 
     z_mean: np.ndarray
@@ -69,13 +69,12 @@ def encode_split(
     """
     total = source.num_examples[split]
     count = total if count is None else min(count, total)
-    encode = tf.function(lambda x: model.encoder(x)[0], reduce_retracing=True)
     z_mean, attributes, images = [], [], []
     for batch in first_batches(model.config, source, data, split, count):
-        z_mean.append(encode(batch["image"]).numpy())
+        z_mean.append(model.encode(batch["image"])[0])
         attributes.append(batch["attributes"])
         if keep_images:
-            images.append(batch["image"])
+            images.append(to_uint8(batch["image"]))
     z = np.concatenate(z_mean)
     if not np.isfinite(z).all():
         raise UserError(f"the encoder of {model.run} gives values that are not finite")

@@ -13,7 +13,7 @@ from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation import figures, inference
+from dfcvae_tf.evaluation import figures
 from dfcvae_tf.evaluation.attributes import figures as attribute_figures
 from dfcvae_tf.evaluation.attributes import prediction
 from dfcvae_tf.evaluation.attributes.data import encode_split, open_with_attributes
@@ -124,13 +124,13 @@ def draw_edits(
         vectors.direction(attribute_vectors.parse_edit(edit)) for edit in edits
     ]
     originals = chosen_images.load(model.config, data, images)
-    z_mean = model.encoder(originals)[0].numpy()
+    z_mean = model.encode(originals)[0]
     rows = []
     for image, original, z in zip(images, originals, z_mean, strict=True):
         name = Path(image).name if isinstance(image, str) else f"image {image}"
         for edit, direction in zip(edits, directions, strict=True):
             points = z + np.outer(strengths, direction).astype(np.float32)
-            edited = inference.decode(model, points)
+            edited = model.decode(points)
             row = np.concatenate([original[np.newaxis], edited])
             rows.append((f"{name}: {edit}", row))
     titles = [f"{strength:+g}" if strength else "0" for strength in strengths]

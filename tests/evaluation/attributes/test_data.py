@@ -40,8 +40,8 @@ def test_a_split_is_encoded_in_its_order(model, data, monkeypatch):
     monkeypatch.setattr(images_lib, "inference_batch", lambda shape: 5)
     source = attribute_data.open_with_attributes(model, data)
     found = attribute_data.encode_split(model, source, data, "test", keep_images=True)
-    assert found.images.shape == (14, 8, 8, 3) and found.images.dtype == np.float32
-    expected = model.encoder(found.images)[0]
+    assert found.images.shape == (14, 8, 8, 3) and found.images.dtype == np.uint8
+    expected = model.encoder(found.images / 255)[0]
     np.testing.assert_allclose(found.z_mean, expected, atol=1e-5)
     rows = [row["attributes"].numpy() for row in source.dataset("test")]
     np.testing.assert_array_equal(found.attributes, rows)
