@@ -1,6 +1,6 @@
 """How fast training is, beside the article's way in Keras.
 
-Operations are counted, so that a rate can be held against what the machine can do.
+Operations are counted, so that a rate can be checked against what the machine can do.
 """
 
 import contextlib

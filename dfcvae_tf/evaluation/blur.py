@@ -5,7 +5,7 @@ against the plain VAE. Here every pair is tested under its own name.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from dfcvae_tf.evaluation import figures, selection
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
-from dfcvae_tf.metrics.comparisons import Comparisons
+from dfcvae_tf.metrics.comparisons import Comparisons, PairTests
 from dfcvae_tf.metrics.sharpness_verdict import SharpnessVerdict, assess_sharper
 
 _AXIS = "Laplacian variance"
@@ -72,15 +72,26 @@ def compare_blur(
             for verdict in verdicts
         ],
     }
+    section.figures = _draw(values, tests, data, groups)
+    return section
+
+
+def _draw(
+    values: Mapping[str, np.ndarray],
+    tests: Sequence[PairTests],
+    data: EvaluationImages,
+    groups: Mapping[str, np.ndarray],
+) -> dict[str, bytes]:
+    pictures = {}
     if data.labels is not None:
         present, labels = np.unique(data.labels, return_inverse=True)
-        section.figures["blur_by_class"] = figures.class_boxplot(
+        pictures["blur_by_class"] = figures.class_boxplot(
             values[ORIGINALS], labels, [data.class_names[i] for i in present], _AXIS
         )
-    section.figures["blur_histograms"] = figures.histograms(
+    pictures["blur_histograms"] = figures.histograms(
         values, selection.asked_for(groups, data.class_names), _AXIS
     )
-    section.figures["blur_differences"] = figures.difference_intervals(
+    pictures["blur_differences"] = figures.difference_intervals(
         {
             f"{pair.first} − {pair.second}": [
                 (g.group, g.test.mean_difference, g.test.ci_low, g.test.ci_high)
@@ -90,7 +101,7 @@ def compare_blur(
         },
         f"mean difference of {_AXIS} (95 % interval)",
     )
-    return section
+    return pictures
 
 
 def _assess(

@@ -21,7 +21,7 @@ from dfcvae_tf.evaluation import (
     sensitivity,
 )
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.judge import build_judge
+from dfcvae_tf.evaluation.judge import Judge, build_judge
 from dfcvae_tf.evaluation.measuring import Measured, measure_runs
 from dfcvae_tf.evaluation.notes import data_notes, group_notes
 from dfcvae_tf.evaluation.section import Section, plain
@@ -54,6 +54,19 @@ class Evaluation:
     results: dict[str, Any]
     figures: dict[str, bytes]
     embeddings: dict[str, tuple[np.ndarray, list[str] | None, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every step of an evaluation takes."""
+
+    models: Mapping[str, LoadedRun]
+    data: EvaluationImages
+    settings: Settings
+    selection: Selection
+    judge: Judge | None
+    measured: Measured
+    progress: Progress
 
 
 def load_runs(runs: Mapping[str, str]) -> dict[str, LoadedRun]:
@@ -108,72 +121,23 @@ def evaluate(
         data.class_names,
         [model.config for model in models.values()],
     )
-    seed = settings.seed
     progress(f"reconstructing and measuring {data.num_images} images with each run")
     measured = measure_runs(
-        models, data, judge, selection.shown, selection.embedded, seed
+        models, data, judge, selection.shown, selection.embedded, settings.seed
     )
-    table, latents = measured.table, measured.latents
+    work = _Work(models, data, settings, selection, judge, measured, progress)
     sections = {
         "notes": Section(
             notes=data_notes(models, data) + group_notes(selection.groups, judge)
         ),
-        "reconstructions": _draw_reconstructions(measured, data, selection),
+        "reconstructions": _draw_reconstructions(work),
+        **_compare_runs(work),
+        **_measure_likelihood(work),
+        **_draw_samples(work),
+        **_walk_latents(work),
+        "maps": _map_latents(work),
+        "sensitivity": _move_images(work),
     }
-
-    progress("comparing the runs, pair by pair")
-    comparisons = Comparisons(table.values, selection.groups, seed)
-    sections["blur"] = blur.compare_blur(table, comparisons, data, selection.groups)
-    sections["fidelity"] = fidelity.compare_agreement(table, comparisons)
-    sections["measures"] = summarize(table, comparisons)
-
-    progress(f"importance-weighted likelihood, {settings.importance_samples} draws")
-    sections["likelihood"] = likelihood.measure_likelihood(
-        models, data, table, settings
-    )
-    sections["latents"] = likelihood.describe_latents(latents)
-
-    progress("drawing samples from the prior of each run")
-    sections["samples"], drawn = latent_space.draw_samples(
-        models, judge, data.num_images, settings.temperature, seed
-    )
-    if judge is not None:
-        sections["held_out_classifier"] = fidelity.compare_as_judged(
-            judge, measured.judged, drawn, data.labels, seed
-        )
-
-    progress("interpolating between latents")
-    sections["interpolations"] = latent_space.draw_interpolations(
-        models, latents, selection.interpolations
-    )
-    sections["traversals"] = latent_space.draw_traversals(
-        models, latents, selection.shown[0], settings.num_traversals
-    )
-    if judge is not None and measured.judged[ORIGINALS].labels is not None:
-        sections["smoothness"] = latent_space.measure_smoothness(
-            models, judge, latents, settings.num_interpolations, seed
-        )
-
-    progress("mapping latents to two dimensions")
-    z_means = {
-        name: of_run.z_mean[selection.embedded] for name, of_run in latents.items()
-    }
-    labels = None if data.labels is None else data.labels[selection.embedded]
-    sections["maps"] = Section(
-        figures=latent_space.draw_maps(z_means, labels, data.class_names, seed)
-    )
-
-    progress("moving images: sensitivity of the losses")
-    sections["sensitivity"] = sensitivity.measure_losses(
-        models,
-        measured.originals,
-        selection.embedded[: settings.num_moved],
-        None if labels is None else labels[: settings.num_moved],
-        settings.read_model_files,
-        seed,
-    )
-    for note in sections["sensitivity"].notes:
-        progress(note)
     return Evaluation(
         results=plain(
             {
@@ -187,22 +151,107 @@ def evaluate(
             }
         ),
         figures={k: png for s in sections.values() for k, png in s.figures.items()},
-        embeddings=_embeddings(z_means, labels, data, measured, selection),
+        embeddings=_embeddings(work),
     )
 
 
-def _draw_reconstructions(
-    measured: Measured, data: EvaluationImages, selection: Selection
-) -> Section:
+def _draw_reconstructions(work: _Work) -> Section:
     """The images shown, below them what each run makes of them."""
-    shown, labels = selection.shown, data.labels
+    shown, labels = work.selection.shown, work.data.labels
     titles = [
-        f"#{place}" if labels is None else data.class_names[labels[place]]
+        f"#{place}" if labels is None else work.data.class_names[labels[place]]
         for place in shown
     ]
-    rows = [(ORIGINALS, measured.originals.images(shown))]
-    rows += [(n, kept.images(shown)) for n, kept in measured.reconstructions.items()]
+    rows = [(ORIGINALS, work.measured.originals.images(shown))]
+    for name, kept in work.measured.reconstructions.items():
+        rows.append((name, kept.images(shown)))
     return Section(figures={"reconstructions": figures.image_rows(rows, titles)})
+
+
+def _compare_runs(work: _Work) -> dict[str, Section]:
+    """What the table of measures says."""
+    work.progress("comparing the runs, pair by pair")
+    table, groups = work.measured.table, work.selection.groups
+    comparisons = Comparisons(table.values, groups, work.settings.seed)
+    return {
+        "blur": blur.compare_blur(table, comparisons, work.data, groups),
+        "fidelity": fidelity.compare_agreement(table, comparisons),
+        "measures": summarize(table, comparisons),
+    }
+
+
+def _measure_likelihood(work: _Work) -> dict[str, Section]:
+    draws = work.settings.importance_samples
+    work.progress(f"importance-weighted likelihood, {draws} draws")
+    return {
+        "likelihood": likelihood.measure_likelihood(
+            work.models, work.data, work.measured.table, work.settings
+        ),
+        "latents": likelihood.describe_latents(work.measured.latents),
+    }
+
+
+def _draw_samples(work: _Work) -> dict[str, Section]:
+    """Samples from the priors, and how far they and reconstructions are off."""
+    work.progress("drawing samples from the prior of each run")
+    data, settings = work.data, work.settings
+    section, drawn = latent_space.draw_samples(
+        work.models, work.judge, data.num_images, settings.temperature, settings.seed
+    )
+    sections = {"samples": section}
+    if work.judge is not None:
+        sections["held_out_classifier"] = fidelity.compare_as_judged(
+            work.judge, work.measured.judged, drawn, data.labels, settings.seed
+        )
+    return sections
+
+
+def _walk_latents(work: _Work) -> dict[str, Section]:
+    """Interpolations and traversals, and with labels how smooth interpolations are."""
+    work.progress("interpolating between latents")
+    models, settings, judge = work.models, work.settings, work.judge
+    latents, selection = work.measured.latents, work.selection
+    sections = {
+        "interpolations": latent_space.draw_interpolations(
+            models, latents, selection.interpolations
+        ),
+        "traversals": latent_space.draw_traversals(
+            models, latents, selection.shown[0], settings.num_traversals
+        ),
+    }
+    if judge is not None and work.measured.judged[ORIGINALS].labels is not None:
+        sections["smoothness"] = latent_space.measure_smoothness(
+            models, judge, latents, settings.num_interpolations, settings.seed
+        )
+    return sections
+
+
+def _map_latents(work: _Work) -> Section:
+    work.progress("mapping latents to two dimensions")
+    data, embedded = work.data, work.selection.embedded
+    maps = latent_space.draw_maps(
+        {name: z.z_mean[embedded] for name, z in work.measured.latents.items()},
+        None if data.labels is None else data.labels[embedded],
+        data.class_names,
+        work.settings.seed,
+    )
+    return Section(figures=maps)
+
+
+def _move_images(work: _Work) -> Section:
+    work.progress("moving images: sensitivity of the losses")
+    moved = work.selection.embedded[: work.settings.num_moved]
+    section = sensitivity.measure_losses(
+        work.models,
+        work.measured.originals,
+        moved,
+        None if work.data.labels is None else work.data.labels[moved],
+        work.settings.read_model_files,
+        work.settings.seed,
+    )
+    for note in section.notes:
+        work.progress(note)
+    return section
 
 
 def _describe_data(data: EvaluationImages, selection: Selection) -> dict[str, Any]:
@@ -237,15 +286,17 @@ def _join_runs(
 
 
 def _embeddings(
-    z_means: Mapping[str, np.ndarray],
-    labels: np.ndarray | None,
-    data: EvaluationImages,
-    measured: Measured,
-    selection: Selection,
+    work: _Work,
 ) -> dict[str, tuple[np.ndarray, list[str] | None, np.ndarray]]:
-    names = None if labels is None else [data.class_names[label] for label in labels]
-    pixels = measured.originals.pixels(selection.embedded)
-    return {name: (z_mean, names, pixels) for name, z_mean in z_means.items()}
+    data, embedded = work.data, work.selection.embedded
+    names = None
+    if data.labels is not None:
+        names = [data.class_names[label] for label in data.labels[embedded]]
+    pixels = work.measured.originals.pixels(embedded)
+    return {
+        name: (latents.z_mean[embedded], names, pixels)
+        for name, latents in work.measured.latents.items()
+    }
 
 
 def _provenance(models: Mapping[str, LoadedRun]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def attribute_maps(
 
 @styled
 def prediction_scores(predictions: Mapping[str, Prediction]) -> bytes:
-    """Per attribute, balanced accuracy against 0.5 and accuracy against the majority's.
+    """Per attribute, both accuracies beside those of the majority baseline.
 
     Args:
       predictions: name to its scores, drawn from the top in this order.
@@ -105,7 +105,7 @@ def prediction_scores(predictions: Mapping[str, Prediction]) -> bytes:
             "mfc": "none",
         },
     }
-    titles = ("always commoner answer", "SVM", "SVM, balanced weights")
+    titles = ("majority baseline", "SVM", "SVM, balanced weights")
     legend = {}
     for title, (kind, style) in zip(titles, styles.items(), strict=True):
         scores = [getattr(prediction, kind) for prediction in predictions.values()]

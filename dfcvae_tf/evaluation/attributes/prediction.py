@@ -2,11 +2,11 @@
 
 Hou et al. (2017), section 4.5, train a linear support vector machine per attribute of
 CelebA on latents and report a mean accuracy of about 87 %. That number alone says little:
-most attributes are rare, and whoever answers "no" for every rare one and "yes" for every
-common one, without looking at a face, is right about four times in five (80.3 % on 1,028
-faces; latents of a network that was trained for three steps reach 84.9 %). So here that
-answer stands beside every accuracy, and the balanced accuracy, the mean of the shares
-that are right among images with and among images without, by which not looking is worth
+most attributes are rare, and the majority baseline, which answers "no" for every rare one
+and "yes" for every common one, is right about four times in five (80.3 % on 1,028 faces;
+latents of a network that was trained for three steps reach 84.9 %). So here that baseline
+stands beside every accuracy, and so does the balanced accuracy, the mean of the shares
+that are right among images with and among images without, by which the baseline is worth
 0.5, whatever is rare.
 """
 
@@ -43,8 +43,8 @@ class Prediction:
 
     Attributes:
       test_share: share of test images that have it.
-      majority: of always giving the answer that is more common in train; its balanced
-        accuracy is 0.5 by definition.
+      majority: of the baseline that always gives the answer more common in train; its
+        balanced accuracy is 0.5 by definition.
       plain: of the support vector machine.
       balanced: of one whose errors on the rarer answer weigh more, so that both answers
         weigh the same.

@@ -16,8 +16,12 @@ from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import figures
 from dfcvae_tf.evaluation.attributes import figures as attribute_figures
 from dfcvae_tf.evaluation.attributes import prediction
-from dfcvae_tf.evaluation.attributes.data import encode_split, open_with_attributes
-from dfcvae_tf.evaluation.attributes.relations import correlate
+from dfcvae_tf.evaluation.attributes.data import (
+    EncodedSplit,
+    encode_split,
+    open_with_attributes,
+)
+from dfcvae_tf.evaluation.attributes.relations import Correlations, correlate
 from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, check_writable, write_json
 from dfcvae_tf.loaded_run import LoadedRun
@@ -247,30 +251,12 @@ def relate_attributes(
             "needs at least 4"
         )
     progress("maps")
-    placed = embedding.tsne(test.z_mean, seed)
-    has = test.attributes.astype(bool)
-    pictures = {
-        "correlation": attribute_figures.correlation_map(
-            correlations.names, correlations.values
-        ),
-        "tsne": attribute_figures.attribute_maps(
-            placed.points,
-            placed.axis_labels,
-            {name: has[:, all_names.index(name)] for name in names},
-        ),
-    }
-    for name, png in pictures.items():
-        with atomic_file(folder / f"{name}.png") as file:
-            file.write(png)
-    labels = {"image": test.image_names} | {
-        name: np.where(column, "yes", "no").tolist()
-        for name, column in zip(all_names, has.T, strict=True)
-    }
-    assert test.images is not None
-    write_projector(
-        folder / "projector",
-        {model.run.path.resolve().name: (test.z_mean, labels, test.images)},
+    correlation_map = attribute_figures.correlation_map(
+        correlations.names, correlations.values
     )
+    with atomic_file(folder / "correlation.png") as file:
+        file.write(correlation_map)
+    _map_images(folder, test, all_names, names, model, seed)
     write_json(
         folder / "correlation.json",
         {
@@ -279,10 +265,43 @@ def relate_attributes(
                 zip(vectors.names, explained.tolist(), strict=True)
             ),
             "control": vectors.control,
-            "mapped": {"attributes": names, "images": len(has), "seed": seed},
+            "mapped": {"attributes": names, "images": len(test.z_mean), "seed": seed},
             **_origin(model, source),
         },
     )
+    return _most_and_least_correlated(correlations)
+
+
+def _map_images(
+    folder: Path,
+    test: EncodedSplit,
+    all_names: Sequence[str],
+    mapped: Sequence[str],
+    model: LoadedRun,
+    seed: int,
+) -> None:
+    """Writes tsne.png, with the attributes `mapped`, and projector/ with all of them."""
+    assert test.images is not None
+    has = test.attributes.astype(bool)
+    placed = embedding.tsne(test.z_mean, seed)
+    maps = attribute_figures.attribute_maps(
+        placed.points,
+        placed.axis_labels,
+        {name: has[:, all_names.index(name)] for name in mapped},
+    )
+    with atomic_file(folder / "tsne.png") as file:
+        file.write(maps)
+    labels = {"image": test.image_names} | {
+        name: np.where(column, "yes", "no").tolist()
+        for name, column in zip(all_names, has.T, strict=True)
+    }
+    write_projector(
+        folder / "projector",
+        {model.run.path.resolve().name: (test.z_mean, labels, test.images)},
+    )
+
+
+def _most_and_least_correlated(correlations: Correlations) -> str:
     pairs = sorted(
         (correlations.values[i, j], correlations.names[i], correlations.names[j])
         for i in range(len(correlations.names))
