@@ -2,6 +2,7 @@
 
   python -m tools.benchmark train     training steps per second, against Keras' `fit`
   python -m tools.benchmark data      images per second, against what training takes
+  python -m tools.benchmark evaluate  seconds and peak memory of an evaluation, by size
   python -m tools.benchmark export    microseconds per decoded picture, in each runtime
 
 What is compared runs in turn, each contestant in a process of its own, so that a machine
@@ -18,7 +19,7 @@ from dfcvae_tf.common_flags import DATASETS, refuse_other_commands
 from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.presets import PRESETS, preset_config
-from tools import data_rates, decoder_speed, training_speed
+from tools import data_rates, decoder_speed, evaluation_cost, training_speed
 
 # Flags that only some commands have.
 COMMANDS_OF = {
@@ -28,7 +29,8 @@ COMMANDS_OF = {
     "preset": ("data",),
     "perceptual_model": ("data",),
     "perceptual_weights": ("data",),
-    "images": ("data",),
+    "images": ("data", "evaluate"),
+    "sizes": ("evaluate",),
     "dataset": ("data", "export"),
     "data_dir": ("data", "export"),
     "offline": ("data", "export"),
@@ -76,7 +78,18 @@ def define_flags(values: flags.FlagValues) -> None:
         "perceptual_weights", None, "data: as in training", flag_values=values
     )
     flags.DEFINE_integer(
-        "images", 2048, "data: images per measurement", 1, flag_values=values
+        "images",
+        None,
+        "data: images per measurement (default 2048); evaluate: images evaluated "
+        "(default 400)",
+        8,
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "sizes",
+        [str(size) for size in evaluation_cost.SIZES],
+        "evaluate: height and width of the images",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "run_dir",
@@ -136,7 +149,15 @@ def data(values: flags.FlagValues) -> None:
     )
     settings = {name: given[name] for name in names if given[name] is not None}
     config = apply_settings(preset_config(given["preset"]), settings)
-    print(data_rates.compare(config, given["images"], given["repeats"] or 7))
+    print(data_rates.compare(config, given["images"] or 2048, given["repeats"] or 7))
+
+
+def evaluate(values: flags.FlagValues) -> None:
+    """Prints what evaluations of two runs cost."""
+    refuse_other_commands(values, "evaluate", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
+    sizes = _parse_sizes(given["sizes"])
+    print(evaluation_cost.compare(sizes, given["images"] or 400))
 
 
 def export(values: flags.FlagValues) -> None:
@@ -161,8 +182,18 @@ def _parse_threads(texts: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
+def _parse_sizes(texts: Sequence[str]) -> list[int]:
+    known = [str(size) for size in evaluation_cost.SIZES]
+    if not texts or not set(texts) <= set(known):
+        raise UserError(f"--sizes takes some of {','.join(known)}, got {texts}")
+    return [int(text) for text in texts]
+
+
+COMMANDS = {"train": train, "data": data, "evaluate": evaluate, "export": export}
+
+
 def run() -> None:
-    run_program(__doc__, define_flags, {"train": train, "data": data, "export": export})
+    run_program(__doc__, define_flags, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,11 @@ from tools import benchmark
 
 def run_here(*arguments) -> object:
     """Runs the program in this process and returns its exit code."""
-    commands = {
-        "train": benchmark.train,
-        "data": benchmark.data,
-        "export": benchmark.export,
-    }
     with pytest.raises(SystemExit) as stop:
         run_program(
             benchmark.__doc__,
             benchmark.define_flags,
-            commands,
+            benchmark.COMMANDS,
             ["benchmark", *arguments],
         )
     return stop.value.code
@@ -56,9 +51,20 @@ def test_training_and_data_get_what_was_asked_for(monkeypatch, capsys):
     assert capsys.readouterr().out.strip() == "hou2017-vae-123 celeba:c 64 w.h5 2048 3"
 
 
+def test_evaluation_gets_sizes_and_images(monkeypatch, capsys):
+    monkeypatch.setattr(
+        benchmark.evaluation_cost, "compare", lambda *given: f"compared {given}"
+    )
+    assert run_here("evaluate") == 0
+    assert capsys.readouterr().out.strip() == "compared ([28, 64, 128, 256], 400)"
+    assert run_here("evaluate", "--sizes=128", "--images=50") == 0
+    assert capsys.readouterr().out.strip() == "compared ([128], 50)"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["evaluate", "--sizes=28,30"], "--sizes takes some of 28,64,128,256"),
         (["train", "--contestants=bf16"], "known: fit, float32, mixed_bfloat16"),
         (
             ["train", "--rounds=2"],
