@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,34 +22,46 @@ from dfcvae_tf.exporting.saved_model import load_signature
 from dfcvae_tf.exporting.settings import ExportSettings
 
 QUICK = ExportSettings(variants=("float32",))
+DIRECTIONS = {"Smiling": [1.0, 0.0, -2.5]}
 
 
-@pytest.fixture(autouse=True)
-def _few_samples(monkeypatch):
-    monkeypatch.setattr(samples, "CHECK_IMAGES", 60)
-    monkeypatch.setattr(samples, "CALIBRATION_IMAGES", 60)
-    monkeypatch.setattr(samples, "DRAWN", 100)
+@pytest.fixture(autouse=True, scope="module")
+def _few_samples():
     latency = Latency(2.0, {"1": 1.0, "2": 0.5}, {"1": 1.5, "2": 0.7}, 1000, 200, 1)
-    monkeypatch.setattr(exporter, "measure_latency", lambda path, signature: latency)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(samples, "CHECK_IMAGES", 60)
+        patched.setattr(samples, "CALIBRATION_IMAGES", 60)
+        patched.setattr(samples, "DRAWN", 100)
+        patched.setattr(exporter, "measure_latency", lambda path, signature: latency)
+        yield
 
 
 def export(model, output, settings=QUICK, **arguments):
     return exporter.export_run(model, output, settings, model.config.data, **arguments)
 
 
-def test_an_export_holds_what_its_manifest_says(tmp_path, model):
-    told = []
-    output = tmp_path / "export"
-    variants = ("float32", "int8")
-    settings = ExportSettings(variants, seed=2)
-    returned = export(model, output, settings, progress=told.append)
+@pytest.fixture(name="whole", scope="module")
+def _whole(tmp_path_factory, model):
+    """An export of a checkpoint with attributes, and what was said; to be read only."""
+    output = tmp_path_factory.mktemp("whole") / "export"
+    told: list[str] = []
+    settings = ExportSettings(("float32", "int8"), seed=2)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(exporter, "attribute_directions", lambda *_: DIRECTIONS)
+        returned = export(model, output, settings, step=10, progress=told.append)
+    return output, returned, told
+
+
+def test_an_export_holds_what_its_manifest_says(whole):
+    output, returned, told = whole
     manifest = json.loads((output / "manifest.json").read_text())
     assert returned == manifest  # nothing that JSON would change, such as infinities
 
+    variants = ["float32", "int8"]
     names = {f"{n}_{v}.tflite" for n in ("decoder", "encoder") for v in variants}
     assert {p.name for p in output.glob("*.tflite")} == names
-    assert [v["name"] for v in manifest["variants"]] == list(variants)
-    assert manifest["rejected"] == [] and "attributes" not in manifest
+    assert [v["name"] for v in manifest["variants"]] == variants
+    assert manifest["rejected"] == [] and manifest["attributes"] == DIRECTIONS
     found = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
     assert set(manifest["files"]) == found - {"manifest.json"}
     for name, entry in manifest["files"].items():
@@ -75,6 +88,7 @@ def test_an_export_holds_what_its_manifest_says(tmp_path, model):
     calibration = manifest["calibration"]
     assert (calibration["seed"], calibration["num_images"]) == (2, 60)
     assert calibration["num_latents"] == 60 + 3 * 100
+    assert manifest["trained"]["checkpoint_step"] == 10
     assert manifest["trained"]["provenance"]["dataset"] == "made up"
     assert manifest["trained"]["settings"]["model"]["latent_dim"] == 3
     assert manifest["versions"]["tensorflow"] == tf.__version__
@@ -92,11 +106,11 @@ def test_an_export_holds_what_its_manifest_says(tmp_path, model):
     table = terminal_table(manifest).splitlines()
     assert len(table) == 5 and len({len(line) for line in table}) == 1
     assert told[0].startswith("reading images") and told[-1] == "report and manifest"
-    assert [n for n in os.listdir(tmp_path) if n != "export"] == []
+    assert os.listdir(output.parent) == ["export"]
 
 
 def test_an_export_tells_a_stranger_nothing_of_where_it_was_made(
-    tmp_path, make_run, make_config, vae, monkeypatch
+    tmp_path, whole, make_run, make_config, vae, monkeypatch
 ):
     home = tmp_path / "home" / "alice"
     config = make_config(
@@ -111,6 +125,7 @@ def test_an_export_tells_a_stranger_nothing_of_where_it_was_made(
     run = make_run(home / "runs [1]" / "faces", vae, config)
     model = load_for_inference(str(run))
     output = home / "out [*]"
+    shutil.copytree(whole[0], output)  # it is replaced
     manifest = export(model, output, ExportSettings(variants=("float32", "int8")))
     assert manifest["name"] == "faces" and not manifest["rejected"]
     assert (
@@ -128,16 +143,6 @@ def test_an_export_tells_a_stranger_nothing_of_where_it_was_made(
         content = path.read_bytes() if path.is_file() else b""
         for text in private:
             assert text.encode() not in content, (path.name, text)
-    # The same place again.
-    export(model, output)
-
-
-def test_attributes_of_the_run_are_in_the_manifest(tmp_path, model, monkeypatch):
-    directions = {"Smiling": [1.0, 0.0, -2.5]}
-    monkeypatch.setattr(exporter, "attribute_directions", lambda *_: directions)
-    assert export(model, tmp_path / "a")["attributes"] == directions
-    stored = json.loads((tmp_path / "a" / "manifest.json").read_text())
-    assert stored["attributes"] == directions
 
 
 def test_int8_calibrated_on_far_too_small_a_range_is_left_out(
@@ -152,6 +157,7 @@ def test_int8_calibrated_on_far_too_small_a_range_is_left_out(
     output = tmp_path / "export"
     manifest = export(model, output, ExportSettings(variants=("int8", "dynamic")))
     assert [v["name"] for v in manifest["variants"]] == ["dynamic"]
+    assert "attributes" not in manifest
     (rejected,) = manifest["rejected"]
     assert rejected["file"] == "decoder_int8.tflite"
     assert "PSNR" in rejected["reason"] and "35 dB are needed" in rejected["reason"]
@@ -179,10 +185,9 @@ def test_a_bad_encoder_leaves_its_decoder(tmp_path, model, monkeypatch):
 
 
 def test_a_decoder_of_nan_is_not_exported_and_the_old_export_stays(
-    tmp_path, model, make_vae
+    tmp_path, whole, model, make_vae
 ):
-    output = tmp_path / "export"
-    before = export(model, output)
+    output = shutil.copytree(whole[0], tmp_path / "export")
     broken = make_vae()
     layer = broken.decoder.get_layer("conv0")
     layer.set_weights([np.full_like(w, np.nan) for w in layer.get_weights()])
@@ -190,48 +195,46 @@ def test_a_decoder_of_nan_is_not_exported_and_the_old_export_stays(
         Stopped, match="decode .*not all values are finite; nothing was"
     ):
         export(dataclasses.replace(model, vae=broken), output)
-    assert json.loads((output / "manifest.json").read_text()) == before
+    assert json.loads((output / "manifest.json").read_text()) == whole[1]
     assert os.listdir(tmp_path) == ["export"]
 
 
 def test_when_nothing_passes_nothing_is_written(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(exporter, "convert", lambda *_: 1 / 0)
-    with pytest.raises(
-        Stopped, match="decoder_float32.tflite: no conversion: division"
-    ):
-        export(model, tmp_path / "export")
+    convert = exporter.convert
+
+    def fail(source, signature, variant, *arguments):
+        if variant == "float32":
+            raise ZeroDivisionError("division by zero")
+        return convert(source, signature, variant, *arguments)
+
+    monkeypatch.setattr(exporter, "convert", fail)
+    monkeypatch.setattr(exporter, "forbidden_operators", lambda *_: ["VAR_HANDLE"])
+    with pytest.raises(Stopped) as stop:
+        export(model, tmp_path / "export", ExportSettings(("float32", "float16")))
+    message = str(stop.value)
+    assert "decoder_float32.tflite: no conversion: division by zero" in message
+    assert "decoder_float16.tflite: holds the operators VAR_HANDLE" in message
     assert os.listdir(tmp_path) == []
 
 
-def test_forbidden_operators_keep_a_file_out(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(exporter, "forbidden_operators", lambda *_: ["VAR_HANDLE"])
-    with pytest.raises(Stopped, match="holds the operators VAR_HANDLE"):
-        export(model, tmp_path / "export")
-
-
 @pytest.mark.slow
-def test_a_dynamic_batch(tmp_path, model, latents):
-    settings = ExportSettings(variants=("float32",), batch_size="dynamic")
-    manifest = export(model, tmp_path / "export", settings)
-    assert manifest["batch_size"] == "dynamic"
-    assert manifest["signatures"]["encode"]["inputs"]["image"]["shape"][0] is None
-    path = tmp_path / "export" / "decoder_float32.tflite"
-    found = TFLiteFunction(path, "decode", 1).call(latents[:9])["image"]
-    np.testing.assert_allclose(found, model.decoder(latents[:9]), atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_a_run_trained_in_mixed_precision_is_exported_in_float32(
-    tmp_path, vae, make_config, make_run, latents, precision
+def test_a_dynamic_batch_of_a_run_trained_in_mixed_precision(
+    tmp_path, vae, make_config, make_run, latents
 ):
-    run = make_run(tmp_path / "run", vae, make_config(precision=precision))
+    run = make_run(tmp_path / "run", vae, make_config(precision="mixed_float16"))
     model, step = exporter.load_run(str(run), None)
     assert step is None
-    export(model, tmp_path / "export")
-    decode = load_signature(tmp_path / "export" / "saved_model", "decode")
-    expected = vae.decode(tf.constant(latents))
-    np.testing.assert_allclose(decode(latents)["image"], expected, atol=1e-5)
+    output = tmp_path / "export"
+    manifest = export(model, output, ExportSettings(("float32",), "dynamic"))
+    assert manifest["batch_size"] == "dynamic"
+    assert manifest["signatures"]["encode"]["inputs"]["image"]["shape"][0] is None
+    for decode in (
+        TFLiteFunction(output / "decoder_float32.tflite", "decode", 1).call,
+        load_signature(output / "saved_model", "decode"),
+    ):
+        found = decode(latents[:9])["image"]
+        expected = vae.decode(tf.constant(latents[:9]))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def unfinished_run(path, make_config, make_run, make_vae):
@@ -261,8 +264,6 @@ def test_an_unfinished_run_offers_its_newest_checkpoint(
         assert found == step
         averaged = make_vae(seed=step + 1).decode(tf.constant(latents))
         np.testing.assert_allclose(model.decoder(latents), averaged, atol=1e-6)
-    manifest = export(model, tmp_path / "export", step=step)
-    assert manifest["trained"]["checkpoint_step"] == 10
     for checkpoint, message in (
         ("30", "no checkpoint of step 30; it has those of steps 10, 20"),
         ("last", "--checkpoint must be 'newest' or a step, got 'last'"),
