@@ -64,18 +64,6 @@ def test_images_and_attributes_are_those_of_the_files(tiny_celeba, said):
             )
 
 
-def test_drawn_attributes_show():
-    # The fixture is only worth something when the pictures depend on the attributes.
-    none = dict.fromkeys(faces.NAMES, False)
-
-    def draw(**has):
-        return faces.draw_face({**none, **has}, np.random.default_rng(0))
-
-    for name in faces.NAMES:
-        differs = bool((draw() != draw(**{name: True})).any())
-        assert differs == (name in faces.DRAWN), name
-
-
 def test_without_a_partition_the_split_is_that_of_the_folder(copy, said):
     (copy / "list_eval_partition.txt").unlink()
     source = _open(copy)
