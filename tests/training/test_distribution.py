@@ -1,22 +1,18 @@
 """Several replicas end where one does: real processes, and real logical devices."""
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.run_dir import RunDir
+from tests.programs import metrics_of, run_python, start_python, weights_of
 
-ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
     "--dataset=synthetic",
     "--objective=dfc_vae",
@@ -33,33 +29,41 @@ ARGUMENTS = [
     "--checkpoint_every=20",
     "--log_every=20",
 ]
-TWO_CPUS = """
-import sys
+MIRRORED = ["--distribution=mirrored", "--device=cpu"]
+# Trains in turn, with each of the lists of arguments that it is given; prints exit codes.
+# The network has batch normalisation, and is small.
+ON_TWO_CPUS = """
+import json, sys
 import tensorflow as tf
+from dfcvae_tf import train
+from dfcvae_tf.models import hou, vae
+from tests.programs import run_here
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
-from dfcvae_tf.train import run
-run()
+hou.RECIPES["hou16"] = hou.Recipe(16, (4, 6), (8, 4))
+vae.NETWORKS["hou16"] = hou.build
+print([run_here(train, *arguments) for arguments in json.loads(sys.argv[1])])
 """
 
 pytestmark = pytest.mark.slow
 
 
-def start(run_dir, *arguments, program=("-m", "dfcvae_tf.train"), tf_config=None):
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="")
-    environment.pop("TF_CONFIG", None)
-    if tf_config:
-        environment["TF_CONFIG"] = json.dumps(tf_config)
-    return subprocess.Popen(
-        [sys.executable, *program, *ARGUMENTS, f"--run_dir={run_dir}", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(autouse=True, scope="module")
+def _on_cpus():
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CUDA_VISIBLE_DEVICES", "")
+        environment.delenv("TF_CONFIG", raising=False)
+        yield
+
+
+def train_on_two_cpus(*runs):
+    """Trains in a process that has two devices; returns exit codes and messages."""
+    lists = [[*ARGUMENTS, *arguments] for arguments in runs]
+    done = run_python("-c", ON_TWO_CPUS, json.dumps(lists))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 def start_workers(run_dir, *arguments, first="worker"):
@@ -75,11 +79,14 @@ def start_workers(run_dir, *arguments, first="worker"):
         hosts.append(f"127.0.0.1:{s.getsockname()[1]}")
         s.close()
     return [
-        start(
-            run_dir,
+        start_python(
+            "-m",
+            "dfcvae_tf.train",
+            *ARGUMENTS,
+            f"--run_dir={run_dir}",
             "--distribution=multi_worker_mirrored",
             *arguments,
-            tf_config={"cluster": cluster, "task": task},
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": task}),
         )
         for task in tasks
     ]
@@ -91,33 +98,21 @@ def finish(*processes):
         assert process.returncode == 0, errors[-3000:]
 
 
-def weights_of(run_dir):
-    arrays = read_arrays(RunDir(run_dir).weights)
-    return np.concatenate([arrays[name].ravel() for name in sorted(arrays)])
+@pytest.fixture(name="runs", scope="module")
+def _runs(tmp_path_factory):
+    """The same run on one device and on two."""
+    folder = tmp_path_factory.mktemp("runs")
+    runs = [folder / "one", folder / "two"]
+    one, two = (["--steps=60", f"--run_dir={run_dir}"] for run_dir in runs)
+    assert train_on_two_cpus(one, [*two, *MIRRORED])[0] == [0, 0]
+    return runs
 
 
-@pytest.fixture(name="one_process", scope="module")
-def _one_process(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("one") / "run"
-    finish(start(run_dir, "--steps=60"))
-    return run_dir
-
-
-def test_two_logical_devices_end_where_one_does(tmp_path, one_process):
-    run_dir = tmp_path / "run"
-    finish(
-        start(
-            run_dir,
-            "--steps=60",
-            "--distribution=mirrored",
-            "--device=cpu",
-            program=("-c", TWO_CPUS),
-        )
-    )
-    np.testing.assert_allclose(weights_of(run_dir), weights_of(one_process), atol=1e-6)
+def test_two_logical_devices_end_where_one_does(runs):
+    one, two = runs
+    np.testing.assert_allclose(weights_of(two), weights_of(one), atol=1e-6)
     # The logged means are those of the whole batch, not of one replica.
-    lines = [RunDir(d).metrics.read_text().splitlines() for d in (run_dir, one_process)]
-    for mine, theirs in zip(*(map(json.loads, x) for x in lines), strict=True):
+    for mine, theirs in zip(metrics_of(two), metrics_of(one), strict=True):
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
         if mine["split"] == "train":
             norms = mine["gradient_norm"], theirs["gradient_norm"]
@@ -127,24 +122,24 @@ def test_two_logical_devices_end_where_one_does(tmp_path, one_process):
 def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
     arguments = [
         "--objective=vae",
-        "--network=hou64",
-        "--image_size=64",
+        "--network=hou16",
+        "--image_size=16",
         "--batch_size=8",
         "--learning_rate=1e-4",
         "--eval_every=6",
     ]
-    mirrored = ["--distribution=mirrored", "--device=cpu"]
-    alone, both = tmp_path / "alone", tmp_path / "both"
-    finish(start(alone, *arguments, "--steps=6"))
-    program = ("-c", TWO_CPUS)
-    compiled = start(both, *arguments, *mirrored, "--jit_compile", program=program)
-    _, errors = compiled.communicate(timeout=240)
-    assert compiled.returncode == 2 and "cannot average batch norm" in errors
-    finish(start(both, *arguments, *mirrored, "--steps=3", program=program))
-    # Goes on from a checkpoint, with the statistics of both devices.
-    longer = ["--steps=6", "--override"]
-    finish(start(both, *arguments, *mirrored, *longer, program=program))
-    found, expected = (read_arrays(RunDir(d).weights) for d in (both, alone))
+    one, two = tmp_path / "one", tmp_path / "two"
+    both = [*arguments, *MIRRORED, f"--run_dir={two}"]
+    codes, messages = train_on_two_cpus(
+        [*arguments, f"--run_dir={one}", "--steps=6"],
+        [*both, "--steps=6", "--jit_compile"],
+        [*both, "--steps=3"],
+        # Goes on from a checkpoint, with the statistics of both devices.
+        [*both, "--steps=6", "--override"],
+    )
+    assert codes == [0, 2, 0, 0], messages
+    assert "cannot average batch norm" in messages
+    found, expected = (read_arrays(RunDir(run).weights) for run in (two, one))
     for name in expected:
         # On one device, Keras 2 divides by N - 1 values, of which there are 128 or more.
         rtol = 1 / 127 if name.endswith("moving_variance") else 0
@@ -153,13 +148,12 @@ def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
         )
 
 
-def test_two_processes_end_where_one_does(tmp_path, one_process):
+def test_two_processes_end_where_one_does(tmp_path, runs):
     run_dir = tmp_path / "run"
     finish(*start_workers(run_dir, "--steps=60", first="chief"))
-    np.testing.assert_allclose(weights_of(run_dir), weights_of(one_process), atol=1e-6)
+    np.testing.assert_allclose(weights_of(run_dir), weights_of(runs[0]), atol=1e-6)
     # Only one of them wrote.
-    lines = RunDir(run_dir).metrics.read_text().splitlines()
-    assert len(lines) == len(RunDir(one_process).metrics.read_text().splitlines())
+    assert len(metrics_of(run_dir)) == len(metrics_of(runs[0]))
 
 
 def test_a_lost_worker_stops_the_other_and_the_same_command_resumes(tmp_path):
