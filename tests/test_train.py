@@ -1,14 +1,13 @@
 """dfcvae_tf/train.py, as its users run it."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,12 +17,11 @@ import tensorflow as tf
 
 from dfcvae_tf import train
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
-from dfcvae_tf.command_line import run_program
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import LOCK, locked, plain_path, read_arrays, read_json
 from dfcvae_tf.run_dir import RunDir
+from tests.programs import metrics_of, run_here, run_python, start_python, weights_of
 
-ROOT = Path(__file__).parents[1]
 # Small and quick: a few seconds after TensorFlow is imported.
 SMALL = [
     "--dataset=synthetic",
@@ -34,27 +32,27 @@ SMALL = [
     "--log_every=10",
     "--checkpoint_every=20",
 ]
-COMMAND = [sys.executable, "-m", "dfcvae_tf.train"]
 # TensorFlow takes some of these characters for a pattern.
 ODD_NAME = "run [1], 50%=ü*?\\"
 
 
-def train_here(*arguments) -> object:
-    """Runs the program in this process and returns its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        run_program(
-            train.__doc__, train.define_flags, train.main, ["train", *arguments]
-        )
-    return stop.value.code
+train_here = partial(run_here, train)
+# As the run `finished` was trained.
+FINISHED = [*SMALL, "--objective=vae", "--steps=20", "--checkpoint_every=10"]
 
 
-def metrics_of(run_dir) -> list[dict]:
-    return [json.loads(line) for line in RunDir(str(run_dir)).metrics.open()]
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A finished run; to be read only."""
+    run_dir = tmp_path_factory.mktemp("finished") / "run"
+    assert train_here(*FINISHED, f"--run_dir={run_dir}") == 0
+    return run_dir
 
 
-def weights_of(run_dir) -> np.ndarray:
-    arrays = read_arrays(RunDir(str(run_dir)).weights)
-    return np.concatenate([arrays[name].ravel() for name in sorted(arrays)])
+@pytest.fixture
+def run(finished, tmp_path) -> RunDir:
+    """A copy of that run, to go on with."""
+    return RunDir(shutil.copytree(finished, tmp_path / ODD_NAME))
 
 
 @pytest.mark.parametrize("objective", ["vae", "dfc_vae"])
@@ -112,22 +110,33 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_run(tmp_path):
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        assert (
-            train_here(
-                *SMALL,
-                "--objective=vae",
-                "--steps=20",
-                f"--seed={seed}",
-                f"--run_dir={tmp_path / name}",
-            )
-            == 0
-        )
-    np.testing.assert_array_equal(
-        weights_of(tmp_path / "a"), weights_of(tmp_path / "b")
-    )
-    assert np.abs(weights_of(tmp_path / "a") - weights_of(tmp_path / "c")).max() > 0.01
+def test_the_same_seed_gives_the_same_run(tmp_path, finished):
+    for name, seed in (("same", 0), ("other", 4)):
+        given = f"--seed={seed}", f"--run_dir={tmp_path / name}"
+        assert train_here(*FINISHED, *given) == 0
+    expected = weights_of(finished)
+    np.testing.assert_array_equal(weights_of(tmp_path / "same"), expected)
+    assert np.abs(weights_of(tmp_path / "other") - expected).max() > 0.01
+
+
+# Much that a checkpoint has to hold.
+LONG = [
+    *SMALL,
+    "--objective=dfc_vae",
+    "--perceptual_normalization=energy",
+    "--optimizer=adam",
+    "--ema_decay=0.99",
+    "--schedule=cosine",
+    "--steps=400",
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run that was never interrupted."""
+    run_dir = tmp_path_factory.mktemp("whole") / "run"
+    assert train_here(*LONG, f"--run_dir={run_dir}") == 0
+    return run_dir
 
 
 def wait_for(condition, process, seconds=240):
@@ -140,26 +149,12 @@ def wait_for(condition, process, seconds=240):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name
+    "number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name
 )
-def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, number):
-    arguments = [
-        *SMALL,
-        "--objective=dfc_vae",
-        "--perceptual_normalization=energy",
-        "--optimizer=adam",
-        "--ema_decay=0.99",
-        "--schedule=cosine",
-        "--steps=400",
-    ]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    process = subprocess.Popen(
-        [*COMMAND, *arguments, f"--run_dir={broken}"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, whole, number):
+    broken = tmp_path / "broken"
+    arguments = [*LONG, f"--run_dir={broken}"]
+    process = start_python("-m", "dfcvae_tf.train", *arguments)
     wait_for(lambda: (broken / "checkpoints" / "ckpt-60.index").exists(), process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
@@ -171,8 +166,7 @@ def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, number):
         assert "Traceback" not in errors
     assert not RunDir(broken).weights.exists()
 
-    assert train_here(*arguments, f"--run_dir={broken}") == 0
-    assert train_here(*arguments, f"--run_dir={whole}") == 0
+    assert train_here(*arguments) == 0
     np.testing.assert_allclose(weights_of(broken), weights_of(whole), atol=1e-6)
     # The line after the interruption averages the steps since it; all others are equal.
     lines = [
@@ -185,33 +179,27 @@ def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, number):
     )
 
 
-def test_a_corrupt_newest_checkpoint_costs_only_its_steps(tmp_path, caplog):
-    run = RunDir(tmp_path / ODD_NAME)
-    arguments = [*SMALL, "--objective=vae", f"--run_dir={run}"]
-    assert train_here(*arguments, "--steps=40") == 0
-    before = weights_of(run)
-    (run.checkpoints / "ckpt-40.index").write_bytes(b"damaged")
+def test_a_corrupt_newest_checkpoint_costs_only_its_steps(run, finished, caplog):
+    (run.checkpoints / "ckpt-20.index").write_bytes(b"damaged")
     caplog.set_level("WARNING")
-    assert train_here(*arguments, "--steps=40") == 0
-    assert "step 40 cannot be used" in caplog.text
-    np.testing.assert_allclose(weights_of(run), before, atol=1e-6)
+    assert train_here(*FINISHED, f"--run_dir={run}") == 0
+    assert "step 20 cannot be used" in caplog.text
+    np.testing.assert_allclose(weights_of(run), weights_of(finished), atol=1e-6)
 
 
-def test_a_non_finite_loss_names_the_part_and_keeps_the_checkpoint(tmp_path, capsys):
-    run_dir = tmp_path / "run"
-    arguments = [*SMALL, "--objective=vae", "--schedule=constant", "--override"]
-    arguments.append(f"--run_dir={run_dir}")
-    assert train_here(*arguments, "--steps=20") == 0
-    longer = [*arguments, "--steps=60"]
-    assert train_here(*longer, "--learning_rate=1e18") == 1
+def test_a_non_finite_loss_names_the_part_and_keeps_the_checkpoint(run, capsys):
+    longer = [*FINISHED, "--steps=60", "--override", f"--run_dir={run}"]
+    diverging = "--learning_rate=1e18", "--schedule=constant"
+    assert train_here(*longer, *diverging) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert re.match(
         r"(pixel_loss|kl_nats\S*|kl_loss) became (nan|inf) between", message
     )
     assert "steps 20 and 25" in message
     assert "newest good checkpoint is step 20" in message
-    assert sorted(p.name for p in RunDir(run_dir).checkpoints.glob("*.index")) == [
-        "ckpt-20.index"
+    assert sorted(p.name for p in run.checkpoints.glob("*.index")) == [
+        "ckpt-10.index",
+        "ckpt-20.index",
     ]
     assert train_here(*longer) == 0  # and from there it goes on
 
@@ -230,15 +218,13 @@ def test_a_stalled_float16_loss_scale_stops_the_run(tmp_path, capsys):
     assert "loss scale fell" in message and "mixed_bfloat16 or float32" in message
 
 
-def test_other_settings_need_override(tmp_path, capsys, monkeypatch):
-    run = RunDir(tmp_path / "run")
-    arguments = [*SMALL, "--objective=vae", f"--run_dir={run}"]
-    assert train_here(*arguments, "--steps=20", "--kl_weight=1") == 0
+def test_other_settings_need_override(run, capsys, monkeypatch):
     before = weights_of(run)
+    arguments = [*FINISHED, "--steps=30", "--kl_weight=2", f"--run_dir={run}"]
     settings = run.config.read_text()
-    assert train_here(*arguments, "--steps=30", "--kl_weight=2") == 2
+    assert train_here(*arguments) == 2
     shown = capsys.readouterr().err
-    assert "kl_weight 1.0 -> 2.0" in shown and "steps 20 -> 30" in shown
+    assert "kl_weight 1.05 -> 2.0" in shown and "steps 20 -> 30" in shown
     assert "--override" in shown
     np.testing.assert_array_equal(weights_of(run), before)
 
@@ -248,23 +234,21 @@ def test_other_settings_need_override(tmp_path, capsys, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoints, "save", full)
-        longer = [*arguments, "--steps=30", "--kl_weight=2", "--override"]
-        assert train_here(*longer) == 2
+        assert train_here(*arguments, "--override") == 2
     np.testing.assert_array_equal(weights_of(run), before)
     assert run.config.read_text() == settings
 
-    assert train_here(*longer) == 0
+    assert train_here(*arguments, "--override") == 0
     assert metrics_of(run)[-1]["step"] == 30
     assert read_json(run.config)["provenance"]["changes"] == [
-        {"step": 20, "changes": ["kl_weight 1.0 -> 2.0", "steps 20 -> 30"]}
+        {"step": 20, "changes": ["kl_weight 1.05 -> 2.0", "steps 20 -> 30"]}
     ]
     # Settings that do not change what is computed need nothing.
-    longer = [*arguments, "--steps=30", "--kl_weight=2", "--log_every=3"]
-    assert train_here(*longer) == 0
+    assert train_here(*arguments, "--log_every=3") == 0
     # With its checkpoints a finished run loses nothing but that it can go on.
     weights = weights_of(run)
     shutil.rmtree(run.checkpoints)
-    assert train_here(*longer) == 2
+    assert train_here(*arguments) == 2
     assert "its checkpoints are gone" in capsys.readouterr().err
     np.testing.assert_array_equal(weights_of(run), weights)
 
@@ -277,14 +261,13 @@ def test_a_run_has_one_training_at_a_time(tmp_path, capsys):
         assert os.listdir(run.path) == [LOCK]
 
 
-def test_override_cannot_put_other_settings_beside_a_network(tmp_path, capsys):
-    arguments = [*SMALL, "--objective=vae", f"--run_dir={tmp_path / 'run'}"]
-    assert train_here(*arguments, "--steps=20") == 0
-    before = RunDir(tmp_path / "run").config.read_text()
-    assert train_here(*arguments, "--steps=20", "--latent_dim=3", "--override") == 2
+def test_override_cannot_put_other_settings_beside_a_network(run, capsys):
+    before = run.config.read_text()
+    other = "--latent_dim=3", "--override", f"--run_dir={run}"
+    assert train_here(*FINISHED, *other) == 2
     assert "fits these settings; use a new --run_dir" in capsys.readouterr().err
-    assert RunDir(tmp_path / "run").config.read_text() == before
-    load_for_inference(str(tmp_path / "run"))
+    assert run.config.read_text() == before
+    load_for_inference(str(run))
 
 
 def test_layer_energies_are_measured_once_per_settings(tmp_path):
@@ -350,64 +333,6 @@ def test_rgb_images_from_a_folder(tmp_path, capsys):
     assert RunDir(run_dir).config.read_text() == settings
 
 
-BAD_INPUT = [
-    (["--preset=mnist"], "known: article-vae"),
-    (["--dataset=mnits"], "mnist_sample"),
-    (["--dataset=folder:/no/such/folder"], "/no/such/folder"),
-    (["--dataset=tfds:mnist", "--offline", "--data_dir=/no/such"], "mnist_sample"),
-    (["--network=artcle"], "known: article, conv"),
-    (["--objective=gan"], "known: vae, dfc_vae"),
-    (["--perceptual_model=vgg"], "mnist_classifier, keras:NAME"),
-    (["--perceptual_model=keras:VGG99"], "VGG19"),
-    (["--perceptual_model=file:/no/such.keras"], "/no/such.keras"),
-    (["--perceptual_model=graphdef:/no/such.pb"], "no such file: /no/such.pb"),
-    (["--perceptual_layers=conv9"], "conv1"),
-    (
-        ["--perceptual_layer_weights=1,2,3"],
-        "3 values for 4 --perceptual_layers (conv1, conv2,",
-    ),
-    (["--perceptual_layer_weights=1,x"], "must look like 1,0.5"),
-    (["--optimizer=adm"], "Did you mean 'adam'"),
-    (["--latent_dim=0"], "--latent_dim must be greater than 0"),
-    (["--batch_size=-4"], "--batch_size must be greater than 0"),
-    (["--image_size=0"], "--image_size must be greater than 0"),
-    (["--image_size=axb"], "must look like 64 or 48x64"),
-    (["--image_size=30"], "28x28x1 images, these are 30x30x1"),
-    (["--network=conv", "--image_size=30"], "--image_size=32x32 would fit"),
-    (["--network=hou64", "--image_size=128"], "or --network=hou128"),
-    (["--objective=vae", "--perceptual_model=keras:VGG19"], "no perceptual loss"),
-    (["--steps=5", "--epochs=1"], "both --steps and --epochs"),
-    (["--run_dir=pretrained:mnist_vae"], "ships with the package"),
-    (["--run_dir=/proc/run"], "cannot write /proc/run"),
-    (["--no_such_flag"], "Unknown command line flag"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT, ids=lambda a: str(a)[:40])
-def test_bad_input_is_one_line_and_code_2(
-    tmp_path, monkeypatch, capsys, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
-    assert train_here("--steps=5", *arguments) == 2
-    errors = [
-        line
-        for line in capsys.readouterr().err.splitlines()
-        if line.startswith("error:")
-    ]
-    assert len(errors) == 1
-    assert message in errors[0]
-    assert os.listdir(tmp_path) == []  # nothing half-written
-
-
-@pytest.mark.skipif(
-    bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU"
-)
-def test_a_gpu_asked_for_but_missing(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert train_here("--device=gpu") == 2
-    assert "no GPU" in capsys.readouterr().err
-
-
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("precious")
     assert train_here(*SMALL, "--steps=5", f"--run_dir={tmp_path}") == 2
@@ -428,20 +353,15 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(tmp_path):
         if mounted.returncode:
             pytest.skip("needs the right to mount a small file system")
         stack.callback(subprocess.run, ["umount", "-l", disk], check=True)
-        result = subprocess.run(
-            [
-                *COMMAND,
-                *SMALL,
-                "--objective=vae",
-                "--width=8",
-                "--steps=100",
-                "--keep_checkpoints=50",
-                f"--run_dir={disk / 'run'}",
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
+        result = run_python(
+            "-m",
+            "dfcvae_tf.train",
+            *SMALL,
+            "--objective=vae",
+            "--width=8",
+            "--steps=100",
+            "--keep_checkpoints=50",
+            f"--run_dir={disk / 'run'}",
         )
         assert result.returncode == 2, result.stderr
         assert "Traceback" not in result.stderr
