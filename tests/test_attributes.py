@@ -4,15 +4,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from dfcvae_tf import attributes, interpolate, sample, train
 from dfcvae_tf.checkpoints import load_for_inference
-from dfcvae_tf.command_line import run_program
 from dfcvae_tf.data.celeba import open_celeba
 from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.data.run_images import image_from_file
@@ -20,22 +17,7 @@ from dfcvae_tf.evaluation.projector import CONFIG_NAME
 from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.images import read_image
 from tests.faces import DRAWN, NAMES
-
-
-def run_here(program, main, *arguments) -> object:
-    """Runs a program in this process and returns its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        run_program(
-            program.__doc__,
-            program.define_flags,
-            main,
-            ["program", *map(str, arguments)],
-        )
-    return stop.value.code
-
-
-def attributes_here(*arguments) -> object:
-    return run_here(attributes, attributes.COMMANDS, *arguments)
+from tests.programs import run_here, run_python
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +26,6 @@ def run(tmp_path_factory, tiny_celeba):
     folder = tmp_path_factory.mktemp("faces") / "run"
     code = run_here(
         train,
-        train.main,
         "--preset=hou2017-vae",
         f"--dataset=celeba:{tiny_celeba}",
         "--network=conv",
@@ -57,7 +38,7 @@ def run(tmp_path_factory, tiny_celeba):
         f"--run_dir={folder}",
     )
     assert code == 0
-    assert attributes_here("vectors", f"--run_dir={folder}") == 0
+    assert run_here(attributes, "vectors", f"--run_dir={folder}") == 0
     return folder
 
 
@@ -95,7 +76,7 @@ def test_vectors_are_differences_of_means(run, encoded):
 def test_vectors_with_a_control_to_another_folder(run, tmp_path, capsys):
     arguments = ["vectors", f"--run_dir={run}", f"--output_dir={tmp_path}"]
     arguments += ["--attributes=Smiling,Eyeglasses,Bangs", "--exclude=Bangs"]
-    assert attributes_here(*arguments, "--control=Male") == 0
+    assert run_here(attributes, *arguments, "--control=Male") == 0
     assert "with and without Male weigh the same" in capsys.readouterr().out
     plain = read_arrays(run / "attributes" / "vectors.npz")
     own = read_arrays(tmp_path / "vectors.npz")
@@ -114,8 +95,8 @@ def test_vectors_with_a_control_to_another_folder(run, tmp_path, capsys):
     np.testing.assert_allclose(own["vectors"][1], expected, atol=1e-6)
     edit = ["edit", f"--run_dir={run}", "--images=0", f"--vectors_dir={tmp_path}"]
     output = f"--output={tmp_path / 'a.png'}"
-    assert attributes_here(*edit, output, "--attributes=Smiling") == 0
-    assert attributes_here(*edit, output, "--attributes=Bangs") == 2
+    assert run_here(attributes, *edit, output, "--attributes=Smiling") == 0
+    assert run_here(attributes, *edit, output, "--attributes=Bangs") == 2
     assert "unknown attribute 'Bangs'" in capsys.readouterr().err
 
 
@@ -127,7 +108,7 @@ def test_edits_are_decoded_latents_beside_the_original(run, encoded, tmp_path):
     path = tmp_path / "edit.png"
     arguments = [f"--run_dir={run}", "--images=3", f"--output={path}"]
     arguments += ["--attributes=Smiling-Male", "--strengths=0,-1000,2000.5"]
-    assert attributes_here("edit", *arguments) == 0
+    assert run_here(attributes, "edit", *arguments) == 0
     picture = read_image(path, channels=3)
     points = np.concatenate([z, z - 1000 * direction, z + 2000.5 * direction])
     decoded = load_for_inference(str(run)).decoder(points).numpy()
@@ -152,7 +133,7 @@ def is_enlarged(picture, right, bottom, scale) -> bool:
 def test_predictions_stand_beside_the_majority(run, encoded, tmp_path, capsys):
     arguments = ["predict", f"--run_dir={run}", f"--output_dir={tmp_path}"]
     names = ",".join(DRAWN)
-    assert attributes_here(*arguments, f"--attributes={names}") == 0
+    assert run_here(attributes, *arguments, f"--attributes={names}") == 0
     shown = capsys.readouterr().out
     stored = json.loads((tmp_path / "prediction.json").read_text())
     assert set(stored["attributes"]) == set(DRAWN)
@@ -172,7 +153,8 @@ def test_predictions_stand_beside_the_majority(run, encoded, tmp_path, capsys):
 @pytest.mark.slow
 def test_relations(run, tmp_path, capsys):
     assert (
-        attributes_here("relate", f"--run_dir={run}", f"--output_dir={tmp_path}") == 0
+        run_here(attributes, "relate", f"--run_dir={run}", f"--output_dir={tmp_path}")
+        == 0
     )
     assert "most and least correlated" in capsys.readouterr().out
     stored = json.loads((tmp_path / "correlation.json").read_text())
@@ -197,81 +179,13 @@ def test_faces_are_interpolated_and_sampled(run, tiny_celeba, tmp_path):
     face = tiny_celeba / IMAGES_DIR / "000001.jpg"
     arguments = [f"--run_dir={run}", "--start=0", f"--end={face}"]
     way = [*arguments, f"--output={tmp_path / 'way.png'}"]
-    assert run_here(interpolate, interpolate.main, *way) == 0
+    assert run_here(interpolate, *way) == 0
     samples = [f"--run_dir={run}", f"--output={tmp_path}/s/", "--count=3"]
-    assert run_here(sample, sample.main, *samples) == 0
+    assert run_here(sample, *samples) == 0
     assert read_image(tmp_path / "s" / "image_002.png", 3).shape == (16, 16, 3)
 
 
 EDIT = ["edit", "--images=0", "--attributes=Smiling", "--output=a.png"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "unknown command ''; known: vectors, edit, predict, relate"),
-        (["vectors", "--run_dir="], "--run_dir is missing"),
-        (["vectors", "--run_dir=absent"], "no such run directory: absent"),
-        (
-            ["predict", "--control=Male"],
-            "--control is not a flag of predict; it is one",
-        ),
-        ([*EDIT, "--images="], "--images is missing"),
-        ([*EDIT, "--images=absent.jpg"], "cannot read image absent.jpg"),
-        ([*EDIT, "--attributes=Smiling+"], "'Smiling+' is no attribute; give names"),
-        ([*EDIT, "--strengths=1,two"], "must be up to 11 numbers"),
-        ([*EDIT, "--strengths=nan"], "must be up to 11 numbers"),
-        ([*EDIT, "--strengths=1,-1e38"], "none beyond 10,000, such as -1,0,1,2"),
-        ([*EDIT, f"--strengths={'0,' * 11}0"], "must be up to 11 numbers"),
-        ([*EDIT, f"--images={'0,' * 41}0"], "up to 40 rows"),
-        ([*EDIT, "--output=a.gif"], "--output=a.gif must end in .png"),
-    ],
-)
-def test_wrong_input_is_one_line_before_tensorflow(
-    tmp_path, monkeypatch, capsys, arguments, message
-):
-    def fail():
-        raise AssertionError("TensorFlow would be imported")
-
-    monkeypatch.setattr(attributes, "import_tensorflow", fail)
-    monkeypatch.chdir(tmp_path)
-    assert attributes_here("--run_dir=pretrained:mnist_vae", *arguments) == 2
-    shown = capsys.readouterr()
-    assert message in shown.err and shown.err.count("\n") == 1
-    assert not shown.out and not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["vectors", "--attributes=Smilling"], "Did you mean 'Smiling'?"),
-        (["predict", "--exclude=Smilling"], "Did you mean 'Smiling'?"),
-        (["vectors", "--control=male"], "unknown attribute 'male'"),
-        (["relate", "--attributes=male"], "unknown attribute 'male'"),
-        ([*EDIT, "--attributes=Smilling"], "Did you mean 'Smiling'?"),
-        ([*EDIT, "--images=14"], "no test image 14; those of celeba:"),
-        (
-            [*EDIT, "--vectors_dir=x"],
-            "x has no attribute vectors; make them with: python",
-        ),
-        (["relate", "--vectors_dir=x"], "attributes vectors --run_dir="),
-        (
-            ["predict", "--dataset=synthetic"],
-            "synthetic has no attributes; celeba:PATH and tfds:celeb_a have",
-        ),
-        (["vectors", "--output_dir=taken"], "cannot write taken"),
-    ],
-)
-def test_what_only_run_and_data_can_tell_is_one_line_too(
-    run, tmp_path, monkeypatch, capsys, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "taken").write_text("")
-    assert attributes_here(*arguments, f"--run_dir={run}") == 2
-    shown = capsys.readouterr()
-    assert message in shown.err and shown.err.count("\n") == 1
-    assert os.listdir(tmp_path) == ["taken"]
 
 
 @pytest.mark.slow
@@ -282,7 +196,7 @@ def test_vectors_of_an_earlier_training_are_refused(run, tmp_path, capsys):
     arrays = read_arrays(weights)
     write_arrays(weights, {name: array + 1e-6 for name, array in arrays.items()})
     output = f"--output={tmp_path / 'a.png'}"
-    assert attributes_here(*EDIT, f"--run_dir={copy}", output) == 2
+    assert run_here(attributes, *EDIT, f"--run_dir={copy}", output) == 2
     assert f"vectors --run_dir={copy}" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["run"]
 
@@ -290,13 +204,7 @@ def test_vectors_of_an_earlier_training_are_refused(run, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_command(run, tmp_path):
     output = tmp_path / "a.png"
-    done = subprocess.run(
-        [sys.executable, "-m", "dfcvae_tf.attributes", *EDIT]
-        + [f"--run_dir={run}", f"--output={output}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
-    )
+    command = "-m", "dfcvae_tf.attributes", *EDIT, f"--run_dir={run}"
+    done = run_python(*command, f"--output={output}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"wrote {output}\n" and output.is_file()

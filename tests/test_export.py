@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,86 +13,15 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from dfcvae_tf import export as program
+from dfcvae_tf import export
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.checkpoints import load_for_inference
-from dfcvae_tf.command_line import run_program
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
-from dfcvae_tf.exporting import web
 from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.run_dir import RunDir, resolve
+from tests.programs import run_here, run_python
 
-ROOT = Path(__file__).parents[1]
 PRETRAINED = "pretrained:mnist_dfc_vae"
-
-
-def export_as_users_do(*arguments) -> subprocess.CompletedProcess:
-    """Runs the program in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "export", *arguments],
-        cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def export_here(*arguments) -> object:
-    """Runs the program in this process and returns its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        run_program(
-            program.__doc__,
-            program.define_flags,
-            program.main,
-            ["export", *map(str, arguments)],
-        )
-    return stop.value.code
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "--run_dir is missing"),
-        (["--run_dir=absent"], "no such run directory: absent"),
-        (["--run_dir=pretrained:mnist"], "unknown pretrained run 'mnist'"),
-        (["--run_dir=x", "--quantize=int4"], "unknown variant in --quantize 'int4'"),
-        (
-            ["--run_dir=x", "--batch_size=0"],
-            "--batch_size must be a whole number from 1",
-        ),
-        (["--run_dir=x", "--web", "--batch_size=dynamic"], "--web needs a fixed"),
-        (["--run_dir=x", "--litert_dir=y"], "--litert_dir is for the web page"),
-        (
-            [f"--run_dir={PRETRAINED}", "--web", "--litert_dir=y"],
-            "npm install --no-save --prefix y @litertjs/core@",
-        ),
-        ([f"--run_dir={PRETRAINED}", "--checkpoint=newest"], "has no checkpoint"),
-        (
-            [f"--run_dir={PRETRAINED}", "--output_dir=taken"],
-            "taken is a file or a link",
-        ),
-        ([f"--run_dir={PRETRAINED}", "--output_dir=taken/x"], "cannot write"),
-        ([f"--run_dir={PRETRAINED}", "--dataset=folder:absent"], "give others with"),
-    ],
-)
-def test_wrong_input_is_one_line_and_exit_code_2(
-    tmp_path, monkeypatch, capsys, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
-    Path("taken").write_text("")
-    assert export_here(*arguments) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert [line for line in errors if line.startswith("error:") and message in line]
-    assert os.listdir(".") == ["taken"] or os.listdir("exports") == []
-
-
-def test_outside_of_a_checkout_a_web_page_needs_litert_dir(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(web, "CHECKOUT_DIR", tmp_path)
-    assert export_here(f"--run_dir={PRETRAINED}", "--web") == 2
-    assert "--litert_dir=litert" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -104,7 +32,7 @@ def test_a_broken_decoder_is_exit_code_1_and_leaves_nothing(tmp_path, capsys):
     arrays["decoder/deconv1/kernel"][...] = np.nan
     write_arrays(run.weights, arrays)
     before = sorted(os.listdir(run.path))
-    assert export_here(f"--run_dir={run}") == 1
+    assert run_here(export, f"--run_dir={run}") == 1
     error = capsys.readouterr().err
     assert "not all values are finite; nothing was written" in error
     assert "Traceback" not in error
@@ -115,7 +43,9 @@ def test_a_broken_decoder_is_exit_code_1_and_leaves_nothing(tmp_path, capsys):
 def _exported(tmp_path_factory) -> Path:
     """The bundled DFC-VAE, exported with every default."""
     output = tmp_path_factory.mktemp("whole") / "export"
-    done = export_as_users_do(f"--run_dir={PRETRAINED}", f"--output_dir={output}")
+    done = run_python(
+        "-m", "export", f"--run_dir={PRETRAINED}", f"--output_dir={output}"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "decoder_int8.tflite" in done.stdout
@@ -182,7 +112,8 @@ def test_the_saved_model_needs_tensorflow_alone(exported, model, tmp_path):
         "assert again.shape == image.shape == (4, 28, 28, 1)\n"
         "np.save('image.npy', image)\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    done = run_python("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "image.npy")
     np.testing.assert_allclose(found, model.decoder(z), atol=1e-4)
 
@@ -194,7 +125,8 @@ def test_the_python_of_the_report_makes_the_picture_it_says(exported, model, tmp
     (tmp_path / "snippet.py").write_text(code)
     for path in exported.glob("*.tflite"):
         (tmp_path / path.name).symlink_to(path)
-    subprocess.run([sys.executable, "snippet.py"], cwd=tmp_path, check=True)
+    done = run_python("snippet.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     z = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
     found = images_lib.read_image(tmp_path / "image.png", channels=1)
     np.testing.assert_allclose(found, model.decoder(z)[0], atol=1 / 255)
@@ -233,7 +165,9 @@ def test_a_full_disk_is_one_line_and_the_old_export_stays(exported, tmp_path):
         stack.callback(subprocess.run, ["umount", "-l", disk], check=True)
         shutil.copytree(exported, disk / "export")
         before = (disk / "export" / "manifest.json").read_bytes()
-        done = export_as_users_do(
+        done = run_python(
+            "-m",
+            "export",
             f"--run_dir={PRETRAINED}",
             f"--output_dir={disk / 'export'}",
             "--quantize=float32",

@@ -1,36 +1,24 @@
 """Faces through all programs, as their users run them: the recipes of Hou et al., facenet."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf import attributes, evaluate, train
+from dfcvae_tf import attributes, evaluate, export, train
 from dfcvae_tf.checkpoints import load_for_inference
-from dfcvae_tf.command_line import run_program
 from dfcvae_tf.files import read_arrays, read_json
-from dfcvae_tf.run_dir import RunDir
-from export import __main__ as export
+from tests.programs import metrics_of, run_here
 
 pytestmark = pytest.mark.slow
 
 
-def run_here(program, *arguments, main=None) -> None:
+def run(program, *arguments) -> None:
     """Runs a program in this process; it must succeed."""
-    with pytest.raises(SystemExit) as stop:
-        run_program("", program.define_flags, main or program.main, ["-", *arguments])
-    assert stop.value.code == 0
-
-
-def run_attributes(*arguments) -> None:
-    commands = {"vectors": attributes.vectors, "predict": attributes.predict}
-    run_here(attributes, *arguments, main=commands)
+    assert run_here(program, *arguments) == 0
 
 
 def losses_of(run_dir, name="loss") -> list[float]:
-    lines = map(json.loads, RunDir(run_dir).metrics.open())
-    return [line[name] for line in lines if line["split"] == "train"]
+    return [line[name] for line in metrics_of(run_dir, "train")]
 
 
 @pytest.fixture(name="facenet_graph", scope="module")
@@ -81,8 +69,8 @@ def test_every_recipe_trains_and_goes_on(
         "--batch_size=4",
         f"--run_dir={run_dir}",
     ]
-    run_here(train, *arguments, "--steps=2")
-    run_here(train, *arguments, "--steps=3", "--override")
+    run(train, *arguments, "--steps=2")
+    run(train, *arguments, "--steps=3", "--override")
     images = load_for_inference(str(run_dir)).decoder(np.zeros([2, 100], np.float32))
     assert images.shape == (2, 64, 64, 3)
     assert np.min(images) >= 0 and np.max(images) <= 1
@@ -95,9 +83,9 @@ def test_drawn_faces_from_training_to_a_file_for_devices(
     vae, dfc = tmp_path / "vae", tmp_path / "dfc"
     data = f"--dataset=celeba:{tiny_celeba}"
     small = [data, "--batch_size=8", "--steps=30", "--log_every=10"]
-    run_here(train, "--preset=hou2017-vae", *small, f"--run_dir={vae}")
+    run(train, "--preset=hou2017-vae", *small, f"--run_dir={vae}")
     graph = f"--perceptual_model=graphdef:{facenet_graph}"
-    run_here(train, "--preset=facenet-dfc-vae", graph, *small, f"--run_dir={dfc}")
+    run(train, "--preset=facenet-dfc-vae", graph, *small, f"--run_dir={dfc}")
     for run_dir in (vae, dfc):
         first, *_, last = losses_of(run_dir)
         assert last < 0.9 * first, run_dir
@@ -107,18 +95,18 @@ def test_drawn_faces_from_training_to_a_file_for_devices(
     judge = ["--judge=keras:VGG19", "--judge_weights=random"]
     judge.append("--judge_layers=block2_conv1")
     runs = f"--runs=vae={vae},dfc={dfc}"
-    run_here(evaluate, runs, *judge, f"--output_dir={report}")
+    run(evaluate, runs, *judge, f"--output_dir={report}")
     results = read_json(report / "report.json")
     for name in ("vae", "dfc"):
         assert np.isfinite(results["runs"][name]["frechet_samples"])
         assert 0 < results["runs"][name]["sharpness_ratio"] < 10
 
     # Drawn attributes can be read from the latents, tossed coins cannot.
-    run_attributes("vectors", f"--run_dir={vae}")
-    run_attributes("predict", f"--run_dir={vae}", f"--output_dir={tmp_path}")
+    run(attributes, "vectors", f"--run_dir={vae}")
+    run(attributes, "predict", f"--run_dir={vae}", f"--output_dir={tmp_path}")
     assert (tmp_path / "prediction.png").stat().st_size > 10_000
 
-    run_here(export, f"--run_dir={vae}", "--quantize=float32")
+    run(export, f"--run_dir={vae}", "--quantize=float32")
     manifest = read_json(vae / "export" / "manifest.json")
     assert manifest["image"]["color_order"] == "RGB"
     vectors = read_arrays(vae / "attributes" / "vectors.npz")
@@ -130,7 +118,7 @@ def test_drawn_faces_from_training_to_a_file_for_devices(
 
 def train_on_real_faces(shared_data, run_dir, *arguments) -> None:
     """Trains for 30 steps; the perceptual loss must fall."""
-    run_here(
+    run(
         train,
         f"--dataset=celeba:{shared_data / 'celeba'}",
         "--batch_size=32",
@@ -154,7 +142,7 @@ def test_real_faces_with_the_real_vgg19(tmp_path, shared_data):
         "--learning_rate=0.002",
         "--schedule=constant",
     )
-    run_attributes("vectors", f"--run_dir={run_dir}")
+    run(attributes, "vectors", f"--run_dir={run_dir}")
     vectors = read_arrays(run_dir / "attributes" / "vectors.npz")
     assert vectors["vectors"].shape == (40, 100)
 

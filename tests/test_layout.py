@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.programs import ROOT, run_python
+
 PACKAGE = "dfcvae_tf"
 
 # A module imports only from rows above its own, or within its own package.
@@ -125,13 +126,7 @@ def test_help_answers_without_tensorflow(program):
         "    assert stop.code == 0, stop.code\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_python("-c", code)
     assert result.returncode == 0, result.stderr
     assert "Flags:" in result.stdout
 

@@ -1,14 +1,12 @@
 """Loaded runs: arrays of any length in and out."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import dfcvae_tf
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.files import read_arrays
+from tests.programs import run_python
 
 
 @pytest.fixture(name="run", scope="module")
@@ -44,6 +42,8 @@ def test_samples_are_a_function_of_the_seed_and_the_first_of_more(run):
     centre = run.sample(2, temperature=0.0)
     np.testing.assert_allclose(centre[0], centre[1], atol=1e-6)
     np.testing.assert_allclose(centre[0], run.decode(np.zeros((1, 5)))[0], atol=1e-6)
+    narrow, wide = (run.sample(30, temperature=t).std(axis=0).mean() for t in (0.3, 1))
+    assert narrow < 0.7 * wide
     # The prior is N(0, I): noise is what is decoded.
     noise = np.random.default_rng(0).standard_normal((4, 5))
     np.testing.assert_array_equal(run.generate(noise), run.decode(noise))
@@ -68,4 +68,4 @@ def test_importing_the_package_is_light():
         "except AttributeError as error: assert 'no_such_name' in str(error)\n"
         "else: raise SystemExit(1)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert run_python("-c", code).returncode == 0

@@ -1,14 +1,12 @@
 """Running .tflite files."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.exporting.tflite import convert
+from tests.programs import run_python
 
 
 @pytest.mark.parametrize("batch_size", [3, None])
@@ -35,8 +33,5 @@ def test_the_runtime_needs_no_tensorflow(tmp_path, static_model, latents):
         f"decode = TFLiteFunction({str(path)!r}, 'decode', 1)\n"
         "assert decode(np.zeros((2, 3), np.float32))['image'].shape == (2, 8, 8, 1)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    done = run_python("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")

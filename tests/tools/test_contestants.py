@@ -2,6 +2,7 @@
 
 import pytest
 
+from dfcvae_tf.errors import UserError
 from tools.contestants import Contestant, answer, take_turns
 
 
@@ -16,6 +17,15 @@ def test_a_contestant_says_its_facts_and_works_until_closed():
 def test_a_contestant_that_ends_early_is_an_error():
     with pytest.raises(RuntimeError, match="ended early"):
         Contestant(print)
+
+
+def refuse(pipe):
+    raise UserError("no such folder")
+
+
+def test_what_a_user_has_to_mend_is_told_as_such():
+    with pytest.raises(UserError, match="no such folder"):
+        Contestant(refuse)
 
 
 def test_turns_go_forwards_and_backwards():

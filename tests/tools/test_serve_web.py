@@ -5,19 +5,15 @@ import http.client
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from dfcvae_tf.command_line import run_program
+from tests.programs import run_here, start_python
 from tools import serve_web
 
-ROOT = Path(serve_web.__file__).parents[1]
 FILES = {
     "index.html": "text/html; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
@@ -327,46 +323,16 @@ def test_clients_that_take_nothing_do_not_shut_out_others(server, monkeypatch, c
     assert capfd.readouterr().err == ""
 
 
-def tool(*arguments) -> object:
-    with pytest.raises(SystemExit) as stop:
-        run_program(
-            serve_web.__doc__,
-            serve_web.define_flags,
-            serve_web.main,
-            ["serve_web", *arguments],
-        )
-    return stop.value.code
-
-
-def test_wrong_input_is_one_line_and_code_2(tmp_path, folder, capsys):
-    def error(*arguments):
-        assert tool(*arguments) == 2
-        shown = capsys.readouterr().err
-        assert shown.count("\n") == 1
-        return shown
-
-    assert "--dir is missing" in error()
-    assert "no such folder" in error(f"--dir={tmp_path / 'absent'}")
-    assert f"--output_dir={tmp_path} --web" in error(f"--dir={tmp_path}")
-    assert "--port" in error(f"--dir={folder}", "--port=65536")
-    assert "unknown --host" in error(f"--dir={folder}", "--host=no.such.invalid")
-    assert "unknown --host" in error(f"--dir={folder}", "--host=a..b")
-    for host in ("", "0", "0x0", "::0"):
-        shown = error(f"--dir={folder}", f"--host={host}", "--port=0")
-        assert "127.0.0.1 answers this machine only" in shown
-    assert "cannot listen" in error(f"--dir={folder}", "--host=192.0.2.1")
+def test_a_port_in_use_is_named(folder, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"port {port} is in use" in error(f"--dir={folder}", f"--port={port}")
+        assert run_here(serve_web, f"--dir={folder}", f"--port={port}") == 2
+    assert f"port {port} is in use" in capsys.readouterr().err
 
 
 def test_prints_the_address_and_ends_quietly_with_ctrl_c(folder, interruptible):
-    with subprocess.Popen(
-        [sys.executable, "-m", "tools.serve_web", f"--dir={folder}", "--port=0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with start_python(
+        "-m", "tools.serve_web", f"--dir={folder}", "--port=0"
     ) as process:
         try:
             address = process.stdout.readline().split()[0]
