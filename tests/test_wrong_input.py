@@ -138,6 +138,7 @@ AT_ONCE = [
             "train --rounds=2": "--rounds is not a flag of train; it is one of export",
             "export --batch_size=2": "is not a flag of export; it is one of train and",
             "data --preset=hou": "unknown preset 'hou'",
+            "evaluate --sizes=28,30": "--sizes takes some of 28,64,128,256",
             "export --threads=1,0": "whole numbers from 1, got '1,0'",
             "export --threads=": "whole numbers from 1, got ''",
         },
