@@ -63,7 +63,12 @@ def replaced_folder(output: Path) -> Iterator[Path]:
                 new.mkdir()
             try:
                 with plain_path(new) as folder:
-                    yield folder
+                    try:
+                        yield folder
+                    except UserError as error:
+                        # Told of the place that the user knows.
+                        message = str(error).replace(str(folder), str(output))
+                        raise UserError(message) from error
                 check_replaceable(output)  # an export takes minutes
                 _put_in_place(new, output, work / _OLD)
             finally:

@@ -34,6 +34,15 @@ def test_a_new_export_replaces_the_whole_old_one(tmp_path):
     assert os.listdir(output.parent) == ["export"]
 
 
+def test_an_error_names_the_place_that_the_user_knows(tmp_path):
+    output = tmp_path / "export [1]"
+    with (
+        pytest.raises(UserError, match=r"^cannot write .*/export \[1\]/model$"),
+        replaced_folder(output) as folder,
+    ):
+        raise UserError(f"cannot write {folder / 'model'}")
+
+
 @pytest.mark.parametrize("error", [UserError, KeyboardInterrupt])
 def test_a_failure_leaves_the_old_export(tmp_path, error):
     output = tmp_path / "export"

@@ -83,10 +83,8 @@ def test_the_range_is_what_logits_reach_but_never_more_than_counts(vae, latents)
     assert -low == high <= logits.max()
     assert np.mean(logits > high) < 0.001
     for factor in (0.01, 100):
-        output = vae.decoder.output * factor
-        scaled = dataclasses.replace(
-            vae, decoder=tf.keras.Model(vae.decoder.input, output)
-        )
+        decoder = tf.keras.Model(vae.decoder.input, vae.decoder.output * factor)
+        scaled = dataclasses.replace(vae, networks={**vae.networks, "decoder": decoder})
         _, scaled_high = integer.output_range(scaled, latents)
         assert scaled_high == pytest.approx(min(factor * high, 7), rel=1e-4)
     # Beyond 7, 8 bits show no difference.
