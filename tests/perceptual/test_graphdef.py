@@ -482,7 +482,6 @@ def small_network(size):
     images = tf.keras.Input((size, size, 3))
     x = layers.ZeroPadding2D(1)(images)
     x = layers.Conv2D(4, 3, strides=2, use_bias=False)(x)
-    x = layers.BatchNormalization(fused=False)(x) if tf.keras.__version__ < "3" else x
     x = layers.BatchNormalization()(x)
     x = layers.ReLU(max_value=6)(x)
     a = layers.AveragePooling2D(3, strides=1, padding="same")(x)
