@@ -1,6 +1,7 @@
 """Programs in tests: in this process, or in one of their own as users run them."""
 
 import dataclasses
+import gc
 import json
 import os
 import subprocess
@@ -27,7 +28,11 @@ def run_here(program: ModuleType, *arguments) -> object:
         run_program, program.__doc__, program.define_flags, program.main
     )
     argv = [program.__name__, *map(str, arguments)]
-    with mock.patch.object(sys, "argv", argv), pytest.raises(SystemExit) as stop:
+    with (
+        mock.patch.object(sys, "argv", argv),
+        mock.patch.object(gc, "collect"),  # slow beside all that the tests hold
+        pytest.raises(SystemExit) as stop,
+    ):
         run()
     return stop.value.code
 

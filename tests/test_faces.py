@@ -82,7 +82,7 @@ def test_drawn_faces_from_training_to_a_file_for_devices(
 ):
     vae, dfc = tmp_path / "vae", tmp_path / "dfc"
     data = f"--dataset=celeba:{tiny_celeba}"
-    small = [data, "--batch_size=8", "--steps=30", "--log_every=10"]
+    small = [data, "--batch_size=8", "--steps=24", "--log_every=6"]
     run(train, "--preset=hou2017-vae", *small, f"--run_dir={vae}")
     graph = f"--perceptual_model=graphdef:{facenet_graph}"
     run(train, "--preset=facenet-dfc-vae", graph, *small, f"--run_dir={dfc}")

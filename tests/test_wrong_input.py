@@ -1,6 +1,5 @@
 """Wrong input of every program: one line that says what is wrong, and nothing written."""
 
-import gc
 import shlex
 
 import pytest
@@ -117,6 +116,8 @@ AT_ONCE = [
             "--runs=a=x,a=y": "cannot call a run 'a'",
             f"{EVALUATE} --indices=3,x": "must be numbers from 0",
             f"{EVALUATE} --num_images=0": "--num_images=0: 0 is not a positive",
+            f"{EVALUATE} --traversals=-1": "--traversals=-1",
+            f"{EVALUATE} --temperature=-1": "must be a number from 0 up",
         },
     ),
     (
@@ -134,7 +135,8 @@ AT_ONCE = [
         benchmark,
         "",
         {
-            "train --contestants=bf16": "known: fit, float32, mixed_bfloat16",
+            "train --contestants=bf16": "some of fit,float32,mixed_bfloat16",
+            "train --contestants=": "mixed_bfloat16,mixed_float16, got ''",
             "train --rounds=2": "--rounds is not a flag of train; it is one of export",
             "export --batch_size=2": "is not a flag of export; it is one of train and",
             "data --preset=hou": "unknown preset 'hou'",
@@ -222,6 +224,8 @@ LATER = [
         f"{EVALUATE} --output_dir=page",
         {
             "--runs=a=absent": "no such run directory: absent",
+            "--runs=a=.": "it has no config.json",
+            "--runs=a=pretrained:mnist": "unknown pretrained run 'mnist'",
             "--runs=a=unfinished": "training did not finish",
             f"{EVALUATE},own=small": "vae 28x28x1, dfc 28x28x1, own 32x48x3",
             "--num_images=50 --indices=50": "there are images 0 to 49",
@@ -327,8 +331,6 @@ def test_it_is_refused_before_tensorflow(
         raise AssertionError("TensorFlow would be imported")
 
     monkeypatch.setattr(program, "import_tensorflow", fail, raising=False)
-    # It takes long where other tests have imported TensorFlow.
-    monkeypatch.setattr(gc, "collect", lambda: 0)
     assert refused(program, arguments, message) == ""
 
 

@@ -129,8 +129,10 @@ def train(values: flags.FlagValues) -> None:
     given: dict[str, Any] = values.flag_values_dict()
     names: list[str] = given["contestants"]
     known = training_speed.CONTESTANTS
-    if unknown := [name for name in names if name not in known]:
-        raise UserError(f"unknown contestant {unknown[0]!r}; known: {', '.join(known)}")
+    if not names or not set(names) <= set(known):
+        raise UserError(
+            f"--contestants takes some of {','.join(known)}, got {','.join(names)!r}"
+        )
     repeats, batch_size = given["repeats"] or 7, given["batch_size"] or 128
     print(training_speed.compare(names, repeats, given["steps"], batch_size))
 
@@ -185,7 +187,9 @@ def _parse_threads(texts: Sequence[str]) -> list[int]:
 def _parse_sizes(texts: Sequence[str]) -> list[int]:
     known = [str(size) for size in evaluation_cost.SIZES]
     if not texts or not set(texts) <= set(known):
-        raise UserError(f"--sizes takes some of {','.join(known)}, got {texts}")
+        raise UserError(
+            f"--sizes takes some of {','.join(known)}, got {','.join(texts)!r}"
+        )
     return [int(text) for text in texts]
 
 

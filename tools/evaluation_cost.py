@@ -173,6 +173,7 @@ def _evaluate(models: Any, size: int, count: int, folder: Path) -> None:
         judge_layers=("block_3_expand_relu",),
         judge_weights="random",
         importance_samples=IMPORTANCE_SAMPLES,
+        num_interpolations=NUM_KEPT,
         num_embedded=NUM_KEPT,
         num_moved=NUM_KEPT,
     )

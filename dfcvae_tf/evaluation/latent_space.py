@@ -132,6 +132,7 @@ def measure_smoothness(
     section = Section()
     for name, model in models.items():
         z = latents[name].z_mean
+        count = min(count, len(z))
         points = np.concatenate(
             [
                 latent.interpolate(z[start], z[end], INTERPOLATION_STEPS)

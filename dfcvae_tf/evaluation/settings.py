@@ -17,7 +17,8 @@ class Settings:
       importance_images: how many images have it computed.
       temperature: of the samples from the prior, as many as there are images.
       num_traversals: latent dimensions shown, those with most KL.
-      num_interpolations: those whose labels are followed.
+      num_interpolations: those whose labels are followed, no more than there are
+        images.
       num_embedded: images in the scatter plots.
       num_moved: images that are shifted and rotated, no more than num_embedded.
       read_model_files: whether files that runs name for their perceptual model are read.

@@ -17,6 +17,7 @@ at most 0.1, which is 5 % of a standard deviation.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -88,8 +89,11 @@ class Gate:
           judge: images [N, H, W, C] -> logits [N, classes]; None where there is none.
         """
         self._samples = samples
-        self._decode: Function = lambda z: {"image": model.decoder(z).numpy()}
-        self._judge = judge
+        decoder = tf.function(model.decoder, reduce_retracing=True)
+        self._decode: Function = lambda z: {"image": decoder(tf.constant(z)).numpy()}
+        self._judge = judge and tf.function(
+            functools.partial(judge, training=False), reduce_retracing=True
+        )
         z_mean, z_log_var = model.encode(samples.images)
         self._codes = {"z_mean": z_mean, "z_log_var": z_log_var}
         self._pictures = {
@@ -251,8 +255,8 @@ def _psnr_db(mse: float) -> float:
     return float(-10 * np.log10(max(mse, 10 ** (-PSNR_OF_EQUAL_DB / 10))))
 
 
-def _labels(judge: tf.keras.Model, images: np.ndarray) -> np.ndarray:
-    return judge(images, training=False).numpy().argmax(-1)
+def _labels(judge: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray) -> np.ndarray:
+    return judge(tf.constant(images)).numpy().argmax(-1)
 
 
 def _slices(values: np.ndarray) -> Iterator[np.ndarray]:

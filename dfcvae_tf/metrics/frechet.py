@@ -71,7 +71,8 @@ def kernel_distance(
     Args:
       features_a: [N, F], N at least 2.
       features_b: [M, F], M at least 2.
-      num_subsets: how many pairs of subsets the estimate is averaged over.
+      num_subsets: how many pairs of subsets the estimate is averaged over; one where
+        a subset is the whole of both sets.
       subset_size: rows drawn from each set without replacement, at least 2; no more than
         the smaller set holds.
       seed: of the draws.
@@ -84,6 +85,8 @@ def kernel_distance(
     if num_subsets < 1 or subset_size < 2:
         raise ValueError(f"cannot take {num_subsets} subsets of {subset_size} rows")
     size = min(subset_size, len(a), len(b))
+    if size == len(a) == len(b):
+        num_subsets = 1  # every subset is the whole set
     a, b = _for_inner_product(a), _for_inner_product(b)
     rng = np.random.default_rng(seed)
     values = [

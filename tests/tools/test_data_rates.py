@@ -82,7 +82,12 @@ def test_ratios_are_of_the_same_round(monkeypatch):
 
 @pytest.mark.slow
 def test_all_three_rates_are_measured(tiny_celeba):
-    settings = {"dataset": f"celeba:{tiny_celeba}", "batch_size": 4}
+    settings = {
+        "dataset": f"celeba:{tiny_celeba}",
+        "batch_size": 4,
+        "network": "conv",
+        "width": 2,
+    }
     config = apply_settings(preset_config("hou2017-vae"), settings)
     report = data_rates.compare(config, images=8, repeats=3)
     assert "CelebA, 60 images" in report and "64x64x3" in report
