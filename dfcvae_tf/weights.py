@@ -67,6 +67,19 @@ def set_arrays(
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    finalize(model)
+
+
+def finalize(model: tf.keras.Model) -> None:
+    """Has layers take what they compute with from their weights; after weights were set.
+
+    Normalization, for one, computes with a mean and a variance that it once took from its
+    weights, and has Keras call this on loading a file.
+    """
+    # Keras has no public list of all layers, those inside layers included.
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def draw(model: tf.keras.Model, name: str, seed: int) -> None:

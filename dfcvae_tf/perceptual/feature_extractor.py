@@ -7,14 +7,22 @@ Qiu, "Deep Feature Consistent Variational Autoencoder" (WACV 2017, arXiv:1610.00
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.weights import finalize
 
 Preprocess = Callable[[tf.Tensor], tf.Tensor]
 
 # ITU-R BT.601: the luma of red, green and blue.
 _LUMA = (0.299, 0.587, 0.114)
+# How far features of a copy may be from the original's by rounding, in the precision that
+# the original computes in: relative to their length, and of each value.
+_TOLERANCES = {"float16": (0.02, 1e-4), "bfloat16": (0.1, 1e-30)}
+_TOLERANCE = (1e-3, 1e-30)
+# Heights and widths to try a network on that takes any.
+_SIZES = (64, 128, 256, 512)
 
 
 class FeatureExtractor:
@@ -89,8 +97,8 @@ class KerasFeatures(FeatureExtractor):
     """Features of a Keras network.
 
     It works on its own float32 copy of the part of the network that the layers need,
-    whatever precision policy is set; nothing changes its variables. It is a plain
-    object, so a tf.Module or Keras model that holds one does not track its variables.
+    whatever precision policy is set; nothing changes its variables. The copy is compared
+    with the network on one image when it is made. It is a plain object, so a tf.Module or Keras model that holds one does not track its variables.
 
     With several devices, build it under the strategy's scope, so that each device has the
     variables: XLA refuses those of another device, and without XLA they would be copied
@@ -119,9 +127,16 @@ class KerasFeatures(FeatureExtractor):
 
         Raises:
           UserError: a layer is unknown or has no single float output (the message lists
-            those that do), or the network's input is not one image.
+            those that do), the network's input is not one image, or its copy does not
+            compute the same.
         """
-        self.model = _frozen_part(name, model, tuple(layers))
+        part = network_part(name, model, tuple(layers))
+        try:
+            self.model = _frozen_copy(part)
+        except (TypeError, ValueError) as error:  # an int8 network, for one
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"{name} cannot be copied in float32: {reason}") from error
+        _check_copy(name, part, self.model, tuple(layers), preprocess)
         super().__init__(
             name,
             layers,
@@ -144,7 +159,8 @@ def _outputs(model: tf.keras.Model) -> dict[str, Any]:
     """Returns name -> symbolic output of the layers with a single float output."""
     outputs = {}
     for layer in model.layers:
-        if isinstance(layer, tf.keras.layers.InputLayer):
+        # What a network inside the network calls its output is not of this network.
+        if isinstance(layer, tf.keras.layers.InputLayer | tf.keras.Model):
             continue
         try:
             output = layer.output
@@ -155,10 +171,17 @@ def _outputs(model: tf.keras.Model) -> dict[str, Any]:
     return outputs
 
 
-def _frozen_part(
+def network_part(
     name: str, model: tf.keras.Model, layers: tuple[str, ...]
 ) -> tf.keras.Model:
-    """Returns a float32 copy, not trainable, of what the layers need of `model`."""
+    """Returns the part of a network up to some layers; it has the network's own layers.
+
+    Args:
+      name, model, layers: see `KerasFeatures`.
+
+    Raises:
+      UserError: see `KerasFeatures`.
+    """
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         raise UserError(f"{name} does not take one image: its input must be [N,H,W,C]")
     image = model.inputs[0]
@@ -181,8 +204,11 @@ def _frozen_part(
                 f"{name} has no layer {layer!r} with a single float output; it has: "
                 f"{layer_list(model)}"
             )
-    part = tf.keras.Model(image, [outputs[layer] for layer in layers], name=model.name)
+    return tf.keras.Model(image, [outputs[layer] for layer in layers], name=model.name)
 
+
+def _frozen_copy(network: tf.keras.Model) -> tf.keras.Model:
+    """Returns a float32 copy of a network, not trainable."""
     copies: dict[int, Any] = {}
 
     def copy_layer(layer):
@@ -197,13 +223,75 @@ def _frozen_part(
     # tape; `trainable` of a Keras layer alone does not achieve that.
     with tf.variable_creator_scope(_not_trainable):
         copy = tf.keras.models.clone_model(
-            part,
-            input_tensors=tf.keras.Input(image.shape[1:], dtype="float32"),
+            network,
+            input_tensors=tf.keras.Input(network.inputs[0].shape[1:], dtype="float32"),
             clone_function=copy_layer,
         )
+    # Before it is frozen: in Keras 2 the order of weights depends on what is trainable.
+    copy.set_weights(network.get_weights())
     copy.trainable = False
-    copy.set_weights(part.get_weights())
+    finalize(copy)
     return copy
+
+
+def _check_copy(
+    name: str,
+    network: tf.keras.Model,
+    copy: tf.keras.Model,
+    layers: tuple[str, ...],
+    preprocess: Preprocess | None,
+) -> None:
+    """Raises UserError unless a copy computes what the network does, on one image."""
+    images = _test_image(name, network)
+    # On the processor, where both round alike whatever a GPU would do.
+    with tf.device("CPU:0"):
+        images = tf.constant(images) if preprocess is None else preprocess(images)
+        try:
+            expected = tf.nest.flatten(network(images, training=False))
+        except tf.errors.OpError as error:
+            reason = " ".join(error.message.split())[:200]
+            raise UserError(
+                f"{name} cannot be run on a test image ({reason}); if it computes in "
+                "float16 or bfloat16, save it with float32"
+            ) from error
+        found = tf.nest.flatten(copy(images, training=False))
+    relative, absolute = max(
+        _TOLERANCES.get(layer.compute_dtype, _TOLERANCE)
+        for layer in network._flatten_layers()
+    )
+    for layer, a, b in zip(layers, expected, found, strict=True):
+        was, now = (tf.cast(features, tf.float64).numpy() for features in (a, b))
+        finite = np.isfinite(was)  # float16 overflows where its copy does not
+        distance = np.linalg.norm((now - was)[finite])
+        limit = relative * np.linalg.norm(was[finite]) + absolute * was.size**0.5
+        if not finite.any() or not distance <= limit:
+            raise UserError(
+                f"{name} cannot be copied: on a test image layer {layer} of the copy "
+                f"gives {now.mean():.4g} on average, not {was.mean():.4g}"
+            )
+
+
+def _test_image(name: str, network: tf.keras.Model) -> np.ndarray:
+    """Returns an image of noise, [1, H, W, C] float32 in [0, 1], of a size that fits."""
+    height, width, channels = network.inputs[0].shape[1:]
+    for size in _SIZES:
+        shape = (1, height or size, width or size, channels)
+        if height and width or _takes(network, shape):
+            noise = np.random.default_rng(0).random(shape, np.float32)
+            # Brighter to one side, so that there is more than one frequency in it.
+            return noise * np.linspace(0.2, 1.0, shape[2], dtype=np.float32)[:, None]
+    raise UserError(f"{name} takes no images of up to {_SIZES[-1]}x{_SIZES[-1]}")
+
+
+def _takes(network: tf.keras.Model, shape: tuple[int, ...]) -> bool:
+    """Whether anything is left of images of a shape after all layers of a network."""
+    try:
+        traced = tf.function(network).get_concrete_function(
+            tf.TensorSpec(shape, tf.float32)
+        )
+    except (ValueError, tf.errors.OpError):
+        return False
+    return all(0 not in output.shape for output in traced.outputs)
 
 
 def _not_trainable(next_creator: Callable, **kwargs: Any) -> tf.Variable:

@@ -14,10 +14,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from dfcvae_tf.errors import UserError, unknown_name
-from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
-from dfcvae_tf.weights import named_variables, weight_name
+from dfcvae_tf.perceptual.feature_extractor import KerasFeatures, network_part
+from dfcvae_tf.weights import finalize, named_variables, weight_name
 
 # relu1_1, relu2_1 and relu3_1 of VGG19, and so on, as Hou et al. 2017 (arXiv:1610.00291)
 # name their two models after them. A convolution of Keras' VGG19 includes its ReLU.
@@ -52,7 +53,7 @@ def build_keras_application(
     The network is built for the size of the images; images smaller than Keras builds
     the network for are enlarged to that size. With a weights file the network is what
     Keras makes of weights=PATH, which for EfficientNetB0 to B7 lacks the second
-    rescaling of the input that weights="imagenet" has.
+    rescaling of the input that weights="imagenet" has; one line says so.
 
     Args:
       network: name of the class, such as "VGG19".
@@ -92,20 +93,27 @@ def build_keras_application(
     else:
         model = builder(weights=None, **arguments)
     auto_counts = _number_from_zero(model)
+    name = f"keras:{network}"
+    part = network_part(name, model, layers)
+    if weights == "random":
+        _draw_weights(part, seed)
+    elif weights != "imagenet":
+        load_h5_weights(part, weights, auto_counts)
+        if re.fullmatch("EfficientNetB[0-7]", network):
+            logging.warning(
+                "%s with weights from a file is what Keras makes of it: without the "
+                "second rescaling of the input that imagenet has",
+                name,
+            )
     # The function lives in the module of the network: not every network has a public
     # module of its own under tf.keras.applications.
     preprocess_input = sys.modules[builder.__module__].preprocess_input
-    extractor = KerasFeatures(
-        f"keras:{network}",
-        model,
+    return KerasFeatures(
+        name,
+        part,
         layers,
         lambda images: preprocess_input(images * 255.0, data_format="channels_last"),
     )
-    if weights == "random":
-        _draw_weights(extractor.model, seed)
-    elif weights != "imagenet":
-        load_h5_weights(extractor.model, weights, auto_counts)
-    return extractor
 
 
 def load_h5_weights(
@@ -164,6 +172,7 @@ def load_h5_weights(
             )
     for layer in layers:
         _assign_layer(layer, found[layer.name])
+    finalize(model)
 
 
 def _written_out(network: str, layers: tuple[str, ...]) -> tuple[str, ...]:

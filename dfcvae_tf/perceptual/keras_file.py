@@ -17,6 +17,7 @@ import tensorflow as tf
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.perceptual.feature_extractor import KerasFeatures
 from dfcvae_tf.perceptual.preprocessing import NEEDS_RGB, PREPROCESSING
+from dfcvae_tf.weights import finalize
 
 # What a network of images may be made of. Not among them: layers that hold Python code or
 # call any function by name (Lambda, TFOpLambda, TorchModuleWrapper), load another model
@@ -119,12 +120,16 @@ def load_keras_file(path: str) -> tf.keras.Model:
         raise UserError(f"{path} is not a .keras or .h5 file")
     _refuse_code(path, _read_config(path))
     try:
-        return tf.keras.models.load_model(path, compile=False, safe_mode=True)
+        model = tf.keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras documents no types for a bad file
         raise UserError(
             f"{path} cannot be loaded by Keras {version('keras')}: "
             f"{type(error).__name__}: {_first_line(error)}"
         ) from error
+    # Of an .h5 file, Keras 3 forgets to in networks inside the network.
+    if isinstance(model, tf.keras.Model):
+        finalize(model)
+    return model
 
 
 def _read_config(path: str) -> Any:

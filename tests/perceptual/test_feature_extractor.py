@@ -97,6 +97,44 @@ def test_float32_whatever_the_policy():
     np.testing.assert_allclose(features, expected, rtol=1e-6)
 
 
+def _normalized(dtype="float32"):
+    """A network whose first layer has adapted to images; -> network, mean, deviation."""
+    data = np.random.default_rng(2).uniform(0.2, 0.6, (4, 8, 8, 3)).astype(np.float32)
+    norm = tf.keras.layers.Normalization(name="norm", dtype=dtype)
+    norm.adapt(data)
+    images = tf.keras.Input((8, 8, 3))
+    outputs = tf.keras.layers.Conv2D(2, 3, name="conv", dtype=dtype)(norm(images))
+    return tf.keras.Model(images, outputs), data.mean((0, 1, 2)), data.std((0, 1, 2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_what_a_layer_has_adapted_to_is_copied(dtype):
+    network, mean, deviation = _normalized(dtype)
+    images = _images((2, 8, 8, 3))
+    features = KerasFeatures("net", network, ("norm",))(images)[0]
+    np.testing.assert_allclose(
+        features, (images - mean) / deviation, atol=1e-4 if dtype == "float32" else 0.01
+    )
+
+
+class _Tripled(tf.keras.layers.Layer):
+    """A layer with a state that is neither a weight nor in its config."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+
+def test_a_copy_that_computes_something_else_is_refused():
+    images = tf.keras.Input((None, None, 1))
+    layer = _Tripled(name="tripled")
+    layer.factor = 3.0
+    network = tf.keras.Model(images, layer(images))
+    with pytest.raises(UserError, match="^net cannot be copied: .* layer tripled of"):
+        KerasFeatures("net", network, ("tripled",))
+
+
 def test_gradient_reaches_the_images_through_resizing_and_preprocessing():
     extractor = KerasFeatures("net", _network((8, 8, 3)), ("add",), lambda x: x * 2)
     images = tf.constant(_images((2, 6, 5, 1)))
@@ -169,6 +207,16 @@ def test_unknown_layers_list_names_and_shapes():
 def test_no_layers_list_names_and_shapes():
     with pytest.raises(UserError, match=r"--perceptual_layers.*conv2 \[6x6x5\]"):
         KerasFeatures("net", _network(), ())
+
+
+def test_a_network_inside_the_network_is_no_layer():
+    images = tf.keras.Input((8, 8, 1))
+    outputs = tf.keras.layers.ReLU(name="relu")(_network()(images))
+    network = tf.keras.Model(images, outputs)
+    with pytest.raises(
+        UserError, match=r"no layer 'network' .* it has: relu \[4x4x6\]"
+    ):
+        KerasFeatures("net", network, ("network",))
 
 
 def test_a_layer_named_twice_is_refused():

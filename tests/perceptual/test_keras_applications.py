@@ -155,6 +155,23 @@ def test_weights_file_with_and_without_a_group(tmp_path, group):
     np.testing.assert_array_equal(model.get_layer("conv1").bias.numpy(), bias)
 
 
+def test_mean_and_variance_of_a_file_are_computed_with(tmp_path):
+    images = tf.keras.Input((8, 8, 3))
+    model = tf.keras.Model(images, tf.keras.layers.Normalization(name="norm")(images))
+    mean, variance = np.array([0.1, 0.2, 0.3]), np.array([0.25, 4.0, 9.0])
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = ["norm"]
+        norm = file.create_group("norm")
+        norm.attrs["weight_names"] = ["mean:0", "variance:0", "count:0"]
+        norm["mean:0"], norm["variance:0"], norm["count:0"] = mean, variance, 1
+    load_h5_weights(model, str(path))
+    pixels = IMAGES[:, :8, :8]
+    np.testing.assert_allclose(
+        model(pixels), (pixels - mean) / np.sqrt(variance), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_shape_mismatch_is_named(tmp_path):
     path = _write_h5(tmp_path / "w.h5", {"conv1": [np.ones((5, 5, 3, 4)), np.ones(4)]})
     with pytest.raises(

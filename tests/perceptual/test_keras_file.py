@@ -58,6 +58,20 @@ def test_features_equal_those_of_the_saved_model(tmp_path, suffix):
     assert not any(variable.trainable for variable in extractor.variables)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_an_inner_network_has_adapted_to_is_read(tmp_path, suffix):
+    norm = tf.keras.layers.Normalization(name="norm")
+    norm.adapt(IMAGES / 2)
+    image = tf.keras.Input((8, 8, 1))
+    inner = tf.keras.Model(image, norm(image), name="inner")
+    outputs = tf.keras.layers.Activation("linear", name="same")(inner(image))
+    path = _save(tf.keras.Model(image, outputs), tmp_path / f"net.{suffix}")
+    features = build_keras_file(path, ("same",), "none")(IMAGES / 2)[0]
+    np.testing.assert_allclose(
+        features, (IMAGES - IMAGES.mean()) / IMAGES.std(), atol=1e-5
+    )
+
+
 def test_sequential_model(tmp_path):
     network = tf.keras.Sequential(
         [
