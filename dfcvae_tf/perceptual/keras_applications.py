@@ -9,6 +9,7 @@ import math
 import re
 import sys
 import zlib
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import h5py
@@ -33,6 +34,8 @@ DEFAULT_LAYERS = {"VGG19": SHORTHANDS["VGG19"]["123"]}
 # Smallest height and width that Keras builds a network for; 32 for those not named.
 _MIN_SIZES = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 _MIN_SIZE = 32
+# How many layers an error names.
+_LISTED = 5
 
 
 def network_names() -> list[str]:
@@ -62,7 +65,8 @@ def build_keras_application(
       weights: "imagenet" downloads Keras' weights, once; "random" draws He-normal
         kernels (He et al. 2015, arXiv:1502.01852), the same for the same seed on every
         machine; else the path of an .h5 weights file as Keras distributes them, of
-        which only the weights of the needed layers must be there.
+        which only the weights of the needed layers must be there, and those of no other
+        network.
       image_shape: (height, width, channels) of the images to come.
       seed: of random weights.
 
@@ -98,6 +102,7 @@ def build_keras_application(
     if weights == "random":
         _draw_weights(part, seed)
     elif weights != "imagenet":
+        _check_is_of(network, model, weights, auto_counts)
         load_h5_weights(part, weights, auto_counts)
         if re.fullmatch("EfficientNetB[0-7]", network):
             logging.warning(
@@ -135,26 +140,8 @@ def load_h5_weights(
       UserError: the file is unreadable or of another layout, or it lacks a layer or has
         one of another shape.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            names = [_text(name) for name in root.attrs["layer_names"]]
-            ours = {}
-            for prefix, count in (auto_counts or {}).items():
-                counted = _counted(names, prefix)
-                if len(counted) == count:
-                    ours.update(counted)
-            needed = {layer.name for layer in model.layers}
-            found = {
-                ours.get(name, name): _read_layer(root[name])
-                for name in names
-                if ours.get(name, name) in needed
-            }
-    except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is not an .h5 weights file in the layout of Keras "
-            f"({type(error).__name__}: {error})"
-        ) from error
+    needed = {layer.name for layer in model.layers}
+    names, found = _read_layers(path, needed, auto_counts or {})
     layers = [layer for layer in model.layers if layer.weights]
     missing = [layer.name for layer in layers if layer.name not in found]
     if missing:
@@ -173,6 +160,87 @@ def load_h5_weights(
     for layer in layers:
         _assign_layer(layer, found[layer.name])
     finalize(model)
+
+
+def _read_layers(
+    path: str, needed: Container[str], auto_counts: Mapping[str, int]
+) -> tuple[dict[str, str], dict[str, list[tuple[str, np.ndarray]]]]:
+    """Reads an .h5 file of weights.
+
+    Args:
+      path: of the file.
+      needed: names of layers, of which the weights are read.
+      auto_counts: see `load_h5_weights`.
+
+    Returns:
+      For each layer with weights, in the file's order, its name in the file -> in the
+      network; and name in the network -> (name, array) of each weight, of those needed.
+
+    Raises:
+      UserError: the file is unreadable or of another layout.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)
+            names = [_text(name) for name in root.attrs["layer_names"]]
+            ours = {name: name for name in names if len(_weight_names(root[name]))}
+            for prefix, count in auto_counts.items():
+                counted = _counted(names, prefix)
+                if len(counted) == count:
+                    ours.update(counted)
+            found = {
+                ours[name]: _read_layer(root[name])
+                for name in ours
+                if ours[name] in needed
+            }
+    except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not an .h5 weights file in the layout of Keras "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    return ours, found
+
+
+def _check_is_of(
+    network: str, model: tf.keras.Model, path: str, auto_counts: Mapping[str, int]
+) -> None:
+    """Raises UserError when a file has weights of another network than this one.
+
+    It may end early, so that only the weights of layers before some others are there,
+    and may have those of the network's own top.
+    """
+    in_file = list(_read_layers(path, (), auto_counts)[0].values())
+    layers = {layer.name: layer for layer in model.layers}
+    foreign = [name for name in in_file if name not in layers]
+    if foreign:
+        top = _names_with_top(network)
+        foreign = [name for name in foreign if name not in top]
+    if foreign:
+        raise UserError(
+            f"{path} is not of {network}, which has no layer "
+            f"{', '.join(foreign[:_LISTED])}; a network of your own goes whole, as "
+            "--perceptual_model=file:PATH"
+        )
+    known = [name for name in in_file if name in layers]
+    if not known:
+        return
+    before = tf.keras.Model(model.inputs, [layers[name].output for name in known])
+    missing = [x.name for x in before.layers if x.weights and x.name not in known]
+    if missing:
+        raise UserError(
+            f"{path} is not of {network}: it has no weights for "
+            f"{', '.join(missing[:_LISTED])}, but for layers behind it"
+        )
+
+
+def _names_with_top(network: str) -> set[str]:
+    """Names of the layers of a network with its classifier."""
+    size = _MIN_SIZES.get(network, _MIN_SIZE)
+    model = getattr(tf.keras.applications, network)(
+        weights=None, include_top=True, input_shape=(size, size, 3), classes=2
+    )
+    _number_from_zero(model)
+    return {layer.name for layer in model.layers}
 
 
 def _written_out(network: str, layers: tuple[str, ...]) -> tuple[str, ...]:
@@ -235,8 +303,12 @@ def _counted(names: list[str], prefix: str) -> dict[str, str]:
 
 def _read_layer(group: h5py.Group) -> list[tuple[str, np.ndarray]]:
     """Returns (name, array) of a layer's weights in the order they were saved."""
-    names = [_text(name) for name in group.attrs["weight_names"]]
+    names = _weight_names(group)
     return [(weight_name(name), np.asarray(group[name])) for name in names]
+
+
+def _weight_names(group: h5py.Group) -> list[str]:
+    return [_text(name) for name in group.attrs["weight_names"]]
 
 
 def _assign_layer(layer, arrays: list[tuple[str, np.ndarray]]) -> None:

@@ -70,6 +70,40 @@ def test_layers_that_a_weights_file_lacks_are_named(vgg_weights):
     assert "\n" not in str(error.value)
 
 
+def _vgg(convolutions, *top):
+    """Names of the layers of a VGG, by the number of convolutions of its blocks."""
+    blocks = enumerate(convolutions, 1)
+    names = [f"block{b}_conv{i}" for b, n in blocks for i in range(1, n + 1)]
+    return [*names, *top]
+
+
+@pytest.mark.parametrize(
+    ("network", "names", "message"),
+    [
+        ("VGG16", _vgg((2, 2, 4)), "VGG16, which has no layer block3_conv4;"),
+        (
+            "VGG16",
+            _vgg((2, 2, 3), "dense"),
+            "VGG16, which has no layer dense; .* whole",
+        ),
+        ("VGG19", _vgg((2, 2, 3, 1)), "no weights for block3_conv4, but for layers b"),
+    ],
+)
+def test_weights_of_another_network_are_refused(tmp_path, network, names, message):
+    path = _write_h5(tmp_path / "w.h5", {name: [np.zeros(1)] for name in names})
+    with pytest.raises(UserError, match=message):
+        build_keras_application(network, ("block1_conv1",), path, SHAPE, 0)
+
+
+def test_weights_of_the_networks_own_top_are_left_out(tmp_path):
+    kernel, bias = np.full((3, 3, 3, 64), 0.5), np.zeros(64)
+    layers = {"block1_conv1": [kernel, bias]}
+    layers |= {name: [np.zeros(1)] for name in ("fc1", "fc2", "predictions")}
+    path = _write_h5(tmp_path / "w.h5", layers)
+    built = build_keras_application("VGG16", ("block1_conv1",), path, SHAPE, 0)
+    np.testing.assert_array_equal(built.variables[0].numpy(), kernel)
+
+
 @pytest.mark.parametrize("digits", ["123", "345"])
 def test_shorthands_of_the_paper(digits):
     extractor = build_keras_application("VGG19", (digits,), "random", SHAPE, 0)
