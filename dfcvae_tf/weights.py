@@ -1,11 +1,14 @@
 """Keras weights as named arrays, the same names on Keras 2 and Keras 3.
 
 The name of an array is "LAYER/WEIGHT" ("conv1/kernel"); a layer inside a model inside a
-model is "INNER/LAYER/WEIGHT". `write_arrays` and `read_arrays` put such arrays on
+model is "INNER/LAYER/WEIGHT". Where layers have no names of their own, `number_from_zero`
+names them by class and place. `write_arrays` and `read_arrays` put such arrays on
 disk. Weight *files* of Keras itself differ between its versions; these do not.
 """
 
 import hashlib
+import re
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -19,9 +22,6 @@ def get_arrays(model: tf.keras.Model, prefix: str = "") -> dict[str, np.ndarray]
     Args:
       model: a built functional or sequential model.
       prefix: put before every name, for several models in one file.
-
-    Raises:
-      ValueError: two weights of one layer have the same name.
     """
     # np.array copies: on a CPU, numpy() may return the variable's own memory.
     return {
@@ -38,7 +38,8 @@ def set_arrays(
     Args:
       model: a built functional or sequential model.
       arrays: what `get_arrays` returned for a model of the same layers, with the same
-        prefix; names that do not start with the prefix are another model's.
+        prefix; names that do not start with the prefix are another model's. Numbers that
+        Keras gave to layers may start anywhere.
       prefix: as in `get_arrays`.
 
     Raises:
@@ -46,7 +47,10 @@ def set_arrays(
         them.
     """
     variables = named_variables(model, prefix)
-    given = {name for name in arrays if name.startswith(prefix)}
+    own = {name: array for name, array in arrays.items() if name.startswith(prefix)}
+    if set(own) != set(variables):
+        own = _number_arrays(model, own, prefix)
+    given = set(own)
     problems = []
     if missing := [name for name in variables if name not in given]:
         problems.append(f"missing {', '.join(missing)}")
@@ -55,7 +59,7 @@ def set_arrays(
     for name in variables:
         if name not in given:
             continue
-        array, wanted = arrays[name], tuple(variables[name].shape)
+        array, wanted = own[name], tuple(variables[name].shape)
         if array.shape != wanted:
             problems.append(f"{name} has shape {array.shape}, not {wanted}")
         elif array.dtype.kind not in "fiu":
@@ -66,7 +70,7 @@ def set_arrays(
             + "; ".join(problems)
         )
     for name, variable in variables.items():
-        variable.assign(arrays[name])
+        variable.assign(own[name])
     finalize(model)
 
 
@@ -94,6 +98,8 @@ def draw(model: tf.keras.Model, name: str, seed: int) -> None:
       seed: not negative.
     """
     for layer in model.layers:
+        if isinstance(layer, tf.keras.Model):
+            draw(layer, f"{name}/{layer.name}", seed)
         initializer = getattr(layer, "kernel_initializer", None)
         if initializer is None:
             continue
@@ -107,25 +113,87 @@ def draw(model: tf.keras.Model, name: str, seed: int) -> None:
         layer.kernel.assign(seeded(layer.kernel.shape, "float32"))
 
 
+def number_from_zero(model: tf.keras.Model) -> dict[str, int]:
+    """Makes the names of layers that Keras named by counting those of a fresh process.
+
+    "conv2d_207", when other networks were built before, becomes "conv2d_12", so that a
+    layer has the same name in each run. Models inside the model count for themselves.
+
+    Returns:
+      Class prefix ("conv2d") -> number of such layers, of those with weights.
+    """
+    by_name = {layer.name: layer for layer in model.layers}
+    counts = {}
+    for prefix in {_prefix(layer) for layer in model.layers}:
+        names = counted_from_zero(by_name, prefix)
+        for name, new_name in names.items():
+            layer = by_name[name]
+            # Keras 2 has no public way to rename a layer.
+            setattr(layer, "_name" if hasattr(layer, "_name") else "name", new_name)
+        if any(by_name[name].weights for name in names):
+            counts[prefix] = len(names)
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.Model):
+            number_from_zero(layer)
+    return counts
+
+
+def counted_from_zero(names: Iterable[str], prefix: str) -> dict[str, str]:
+    """Returns name -> name counted from 0 of all names that are PREFIX or PREFIX_123."""
+    numbers = {}
+    for name in names:
+        if match := re.fullmatch(rf"{re.escape(prefix)}(?:_(\d+))?", name):
+            numbers[name] = int(match[1] or 0)
+    return {
+        name: f"{prefix}_{index}" if index else prefix
+        for index, name in enumerate(sorted(numbers, key=numbers.__getitem__))
+    }
+
+
 def named_variables(model: tf.keras.Model, prefix: str = "") -> dict:
     """Returns name -> variable (a Keras variable or tf.Variable) of a built model.
 
-    Raises:
-      ValueError: two weights of one layer have the same name.
+    Of several weights of one name in a layer, the second is called "WEIGHT#2", and so on.
     """
     named: dict = {}
     for layer in model.layers:
         if isinstance(layer, tf.keras.Model):
             named.update(named_variables(layer, f"{prefix}{layer.name}/"))
             continue
+        seen: dict[str, int] = {}
         for variable in layer.weights:
-            name = f"{prefix}{layer.name}/{weight_name(variable.name)}"
-            if name in named:
-                raise ValueError(f"two weights are named {name!r}")
-            named[name] = variable
+            name = weight_name(variable.name)
+            seen[name] = seen.get(name, 0) + 1
+            number = f"#{seen[name]}" if seen[name] > 1 else ""
+            named[f"{prefix}{layer.name}/{name}{number}"] = variable
     return named
 
 
 def weight_name(variable_name: str) -> str:
     """Returns "kernel" for "kernel" (Keras 3) and for "conv1/kernel:0" (Keras 2)."""
     return variable_name.split("/")[-1].split(":")[0]
+
+
+def _number_arrays(
+    model: tf.keras.Model, arrays: dict[str, np.ndarray], prefix: str
+) -> dict[str, np.ndarray]:
+    """Returns arrays by the names they have when layers are counted from 0."""
+    layers = {name.removeprefix(prefix).partition("/")[0] for name in arrays}
+    ours = {name: name for name in layers}
+    for class_prefix in {_prefix(layer) for layer in model.layers}:
+        ours |= counted_from_zero(layers, class_prefix)
+    renamed = {}
+    for name, array in arrays.items():
+        layer, separator, rest = name.removeprefix(prefix).partition("/")
+        renamed[f"{prefix}{ours[layer]}{separator}{rest}"] = array
+    return renamed
+
+
+def _prefix(layer) -> str:
+    """Returns what Keras names a layer by when it has no name: Conv2D -> "conv2d"."""
+    if layer.name.startswith("tf."):  # a TensorFlow function as a layer, in Keras 2
+        return re.sub(r"_\d+$", "", layer.name)
+    if re.fullmatch(r"model(_\d+)?", layer.name):  # a model in a model, in Keras 2
+        return "model"
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", layer.__class__.__name__)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,6 +1,7 @@
 """dfcvae_tf/train.py, as its users run it."""
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from dfcvae_tf import train
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import LOCK, locked, plain_path, read_arrays, read_json
+from dfcvae_tf.models import vae
 from dfcvae_tf.run_dir import RunDir
 from tests.programs import metrics_of, run_here, run_python, start_python, weights_of
 
@@ -39,6 +41,33 @@ ODD_NAME = "run [1], 50%=ü*?\\"
 train_here = partial(run_here, train)
 # As the run `finished` was trained.
 FINISHED = [*SMALL, "--objective=vae", "--steps=20", "--checkpoint_every=10"]
+
+
+def _build_unnamed(config, image_shape, dtype):
+    layers = tf.keras.layers
+    images = tf.keras.Input(image_shape)
+    x = layers.Conv2D(2, 3, 4, dtype=dtype)(images)
+    x = layers.BatchNormalization(dtype=dtype)(x)
+    x = layers.Flatten()(x)
+    latents = [layers.Dense(config.latent_dim, dtype="float32")(x) for _ in range(2)]
+    z = tf.keras.Input((config.latent_dim,))
+    x = layers.Dense(math.prod(image_shape), dtype="float32")(z)
+    x = layers.Reshape(image_shape, dtype="float32")(x)
+    return tf.keras.Model(images, latents), tf.keras.Model(z, x)
+
+
+def test_a_network_whose_layers_have_no_names_can_be_loaded(tmp_path, monkeypatch):
+    monkeypatch.setitem(vae.NETWORKS, "unnamed", _build_unnamed)
+    arguments = [*SMALL, "--objective=vae", "--network=unnamed", "--steps=2"]
+    arguments.append("--image_size=8")
+    assert train_here(*arguments, f"--run_dir={tmp_path / 'run'}") == 0
+    model = load_for_inference(str(tmp_path / "run"))
+    images = np.random.default_rng(0).random((3, *model.image_shape), np.float32)
+    # A checkpoint has its weights by place alone.
+    trained = load_for_inference(str(tmp_path / "run"), step=2)
+    np.testing.assert_array_equal(
+        model.reconstruct(images), trained.reconstruct(images)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.weights import get_arrays, set_arrays
+from dfcvae_tf.weights import draw, get_arrays, number_from_zero, set_arrays
 
 
 def _model():
@@ -32,6 +32,43 @@ def test_names_and_values_survive_a_round_trip():
 
     for name, array in get_arrays(other, "encoder/").items():
         np.testing.assert_array_equal(array, changed[name], err_msg=name)
+
+
+def _unnamed():
+    layers = tf.keras.layers
+    images = tf.keras.Input((4, 4, 2))
+    x = layers.Conv2D(2, 1)(layers.Conv2D(2, 1)(images))
+    x = tf.keras.Sequential([layers.Conv2D(2, 1), layers.Flatten(), layers.Dense(2)])(x)
+    return tf.keras.Model(images, layers.Reshape((1, 2))(x))
+
+
+def test_layers_without_names_are_named_by_class_and_place():
+    first, second = _unnamed(), _unnamed()
+    before = get_arrays(first)  # as Keras has counted them
+    for model in (first, second):
+        number_from_zero(model)
+        draw(model, "model", 0)
+    names = {"conv2d", "conv2d_1", "sequential/conv2d", "sequential/dense"}
+    arrays = get_arrays(first)
+    assert set(arrays) == {f"{name}/{w}" for name in names for w in ("kernel", "bias")}
+    for name, array in get_arrays(second).items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+    top = {name: array for name, array in before.items() if "sequential" not in name}
+    rest = {name: array for name, array in arrays.items() if "sequential" in name}
+    set_arrays(second, {**top, **rest})
+    for was, now in zip(before.values(), get_arrays(second).values(), strict=True):
+        assert was.shape == now.shape
+    for was, name in zip(top.values(), arrays, strict=False):
+        np.testing.assert_array_equal(was, get_arrays(second)[name])
+
+
+def test_weights_of_one_name_in_a_layer_are_numbered():
+    images = tf.keras.Input((4, 2))
+    layer = tf.keras.layers.MultiHeadAttention(1, 2, use_bias=False, name="attention")
+    model = tf.keras.Model(images, layer(images, images))
+    assert list(get_arrays(model)) == [
+        f"attention/kernel{number}" for number in ("", "#2", "#3", "#4")
+    ]
 
 
 def test_arrays_are_copies():

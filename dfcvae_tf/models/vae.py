@@ -152,5 +152,6 @@ def build_vae(
     encoder, decoder = NETWORKS[config.network](config, image_shape, dtype)
     networks = {"encoder": encoder, "decoder": decoder}
     for name, network in networks.items():
+        weights_lib.number_from_zero(network)
         weights_lib.draw(network, name, seed)
     return VAE(networks, decoder_output=config.decoder_output)

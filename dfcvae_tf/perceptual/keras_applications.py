@@ -19,7 +19,13 @@ from absl import logging
 
 from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.perceptual.feature_extractor import KerasFeatures, network_part
-from dfcvae_tf.weights import finalize, named_variables, weight_name
+from dfcvae_tf.weights import (
+    counted_from_zero,
+    finalize,
+    named_variables,
+    number_from_zero,
+    weight_name,
+)
 
 # relu1_1, relu2_1 and relu3_1 of VGG19, and so on, as Hou et al. 2017 (arXiv:1610.00291)
 # name their two models after them. A convolution of Keras' VGG19 includes its ReLU.
@@ -96,7 +102,7 @@ def build_keras_application(
             ) from error
     else:
         model = builder(weights=None, **arguments)
-    auto_counts = _number_from_zero(model)
+    auto_counts = number_from_zero(model)
     name = f"keras:{network}"
     part = network_part(name, model, layers)
     if weights == "random":
@@ -185,7 +191,7 @@ def _read_layers(
             names = [_text(name) for name in root.attrs["layer_names"]]
             ours = {name: name for name in names if len(_weight_names(root[name]))}
             for prefix, count in auto_counts.items():
-                counted = _counted(names, prefix)
+                counted = counted_from_zero(names, prefix)
                 if len(counted) == count:
                     ours.update(counted)
             found = {
@@ -239,7 +245,7 @@ def _names_with_top(network: str) -> set[str]:
     model = getattr(tf.keras.applications, network)(
         weights=None, include_top=True, input_shape=(size, size, 3), classes=2
     )
-    _number_from_zero(model)
+    number_from_zero(model)
     return {layer.name for layer in model.layers}
 
 
@@ -255,50 +261,6 @@ def _written_out(network: str, layers: tuple[str, ...]) -> tuple[str, ...]:
             f"shorthand for layers of {network}", layers[0], shorthands or ["none"]
         )
     return shorthands[layers[0]]
-
-
-def _number_from_zero(model: tf.keras.Model) -> dict[str, int]:
-    """Makes the names of layers that Keras named by counting those of a fresh process.
-
-    "conv2d_207", when other networks were built before, becomes "conv2d_12", so that a
-    layer has the same name in each run.
-
-    Returns:
-      Class prefix ("conv2d") -> number of such layers, of those with weights.
-    """
-    by_name = {layer.name: layer for layer in model.layers}
-    counts = {}
-    for prefix in {_prefix(layer) for layer in model.layers}:
-        names = _counted(list(by_name), prefix)
-        for name, new_name in names.items():
-            layer = by_name[name]
-            # Keras 2 has no public way to rename a layer.
-            setattr(layer, "_name" if hasattr(layer, "_name") else "name", new_name)
-        if any(by_name[name].weights for name in names):
-            counts[prefix] = len(names)
-    return counts
-
-
-def _prefix(layer) -> str:
-    """Returns what Keras names a layer by when it has no name: Conv2D -> "conv2d"."""
-    if layer.name.startswith(
-        "tf."
-    ):  # a TensorFlow function used as a layer, in Keras 2
-        return re.sub(r"_\d+$", "", layer.name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", layer.__class__.__name__)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _counted(names: list[str], prefix: str) -> dict[str, str]:
-    """Returns name -> name counted from 0 of all names that are PREFIX or PREFIX_123."""
-    numbers = {}
-    for name in names:
-        if match := re.fullmatch(rf"{re.escape(prefix)}(?:_(\d+))?", name):
-            numbers[name] = int(match[1] or 0)
-    return {
-        name: f"{prefix}_{index}" if index else prefix
-        for index, name in enumerate(sorted(numbers, key=numbers.__getitem__))
-    }
 
 
 def _read_layer(group: h5py.Group) -> list[tuple[str, np.ndarray]]:
