@@ -14,6 +14,9 @@ from dfcvae_tf.run_dir import RunDir
 
 # Streams of random numbers, apart from each other for one seed.
 POSTERIOR, IMPORTANCE, PRIOR = range(3)
+_IMAGE_LIMITS = (0.0, 1.0)
+# How far beyond them resizing and rounding may leave a value; a quarter of an 8-bit step.
+_ROUNDING = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +56,10 @@ class LoadedRun:
         """images [N, H, W, C] float in [0, 1] -> z_mean, z_log_var [N, D] float32.
 
         Raises:
-          ValueError: they are not images of the run's shape, or not floats.
+          ValueError: they are not images of the run's shape, not floats, or not in [0, 1].
         """
         z_mean, z_log_var = self._in_batches(
-            self._encode, _checked(images, self.image_shape, "images")
+            self._encode, _checked(images, self.image_shape, "images", _IMAGE_LIMITS)
         )
         return z_mean, z_log_var
 
@@ -64,7 +67,7 @@ class LoadedRun:
         """z [N, D] float -> images [N, H, W, C] float32 in [0, 1].
 
         Raises:
-          ValueError: z is not [N, D], or not floats.
+          ValueError: z is not [N, D], not floats, or not finite.
         """
         (images,) = self._in_batches(
             self._decode, _checked(z, (self.latent_dim,), "latents")
@@ -83,7 +86,7 @@ class LoadedRun:
         """Standard normal noise [N, D] float -> images [N, H, W, C] drawn from the prior.
 
         Raises:
-          ValueError: noise is not [N, D], or not floats.
+          ValueError: noise is not [N, D], not floats, or not finite.
         """
         noise = _checked(noise, (self.latent_dim,), "noise")
         return self.decode(self.vae.prior.from_noise(tf.constant(noise)).numpy())
@@ -112,15 +115,26 @@ class LoadedRun:
         return temperature * noise.numpy()
 
     def encoder(self, images: tf.Tensor | np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """One batch of images, as tensors; see `encode`."""
+        """One batch of images, as tensors; see `encode`.
+
+        Raises:
+          ValueError: see `encode`; of tensors in a graph, whose values are not known when
+            it is made, shape and type alone are looked at.
+        """
+        images = _checked(images, self.image_shape, "images", _IMAGE_LIMITS)
         z_mean, z_log_var = self.vae.encoder(
-            tf.convert_to_tensor(images, tf.float32), training=False
+            tf.convert_to_tensor(images), training=False
         )
         return z_mean, z_log_var
 
     def decoder(self, z: tf.Tensor | np.ndarray) -> tf.Tensor:
-        """One batch of latents, as tensors; see `decode`."""
-        return self.vae.decode(tf.convert_to_tensor(z, tf.float32))
+        """One batch of latents, as tensors; see `decode`.
+
+        Raises:
+          ValueError: see `decode`; of tensors in a graph only of shape and type.
+        """
+        z = _checked(z, (self.latent_dim,), "latents")
+        return self.vae.decode(tf.convert_to_tensor(z))
 
     @functools.cached_property
     def _encode(self) -> Callable:
@@ -148,11 +162,41 @@ def stream_seed(seed: int, stream: int, index: tf.Tensor | int) -> tf.Tensor:
     )
 
 
-def _checked(rows: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarray:
-    rows = np.asarray(rows)
-    if rows.shape[1:] != shape or rows.ndim != len(shape) + 1:
-        expected = ", ".join(map(str, shape))
-        raise ValueError(f"expected {what} [N, {expected}], got {list(rows.shape)}")
-    if rows.dtype.kind != "f":
-        raise ValueError(f"expected {what} as floats, got {rows.dtype}")
-    return rows.astype(np.float32, copy=False)
+def _checked(
+    rows: np.ndarray | tf.Tensor,
+    shape: tuple[int, ...],
+    what: str,
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray | tf.Tensor:
+    """Returns rows [N, *shape] as float32, or raises ValueError when they are others.
+
+    Args:
+      rows: anything NumPy takes for an array, or a tensor.
+      shape: of a row.
+      what: they are.
+      limits: least and greatest value, but for rounding.
+    """
+    # What a graph is made of has no values yet.
+    symbolic = tf.is_tensor(rows) and not tf.executing_eagerly()
+    if not symbolic:
+        rows = np.asarray(rows)
+    if not tf.TensorShape([None, *shape]).is_compatible_with(rows.shape):
+        expected = f"[N, {', '.join(map(str, shape))}]"
+        one = "; x[np.newaxis] makes N = 1" if tuple(rows.shape) == shape else ""
+        raise ValueError(f"expected {what} {expected}, got {list(rows.shape)}{one}")
+    within = "" if limits is None else f" in [{limits[0]:g}, {limits[1]:g}]"
+    if not tf.as_dtype(rows.dtype).is_floating:
+        wanted = f"; they are{within}" if within else ""
+        raise ValueError(
+            f"expected {what} as floats, got {tf.as_dtype(rows.dtype).name}{wanted}"
+        )
+    if symbolic:
+        return tf.cast(rows, tf.float32)
+    rows = rows.astype(np.float32, copy=False)
+    if not np.isfinite(rows).all():
+        raise ValueError(f"expected finite {what}, got some that are not")
+    if limits is not None and rows.size:
+        low, high = rows.min(), rows.max()
+        if low < limits[0] - _ROUNDING or high > limits[1] + _ROUNDING:
+            raise ValueError(f"expected {what}{within}, got {low:g} to {high:g}")
+    return rows

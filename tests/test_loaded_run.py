@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import dfcvae_tf
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
@@ -49,15 +50,46 @@ def test_samples_are_a_function_of_the_seed_and_the_first_of_more(run):
     np.testing.assert_array_equal(run.generate(noise), run.decode(noise))
 
 
-def test_other_shapes_and_integers_are_refused(run, images):
-    for function, bad, message in (
-        (run.encode, images[0], r"expected images \[N, 28, 28, 1\], got \[28, 28, 1\]"),
-        (run.encode, np.zeros((1, 28, 28, 1), np.uint8), "images as floats, got uint8"),
-        (run.decode, np.zeros((2, 4)), r"latents \[N, 5\], got \[2, 4\]"),
-        (run.generate, np.zeros(5), r"noise \[N, 5\], got \[5\]"),
+def test_other_shapes_types_and_values_are_refused(run, images):
+    z = np.zeros((2, 5))
+    of_encode = (
+        (
+            images[0],
+            r"expected images \[N, 28, 28, 1\], got \[28, 28, 1\]; x\[np.newaxis",
+        ),
+        (
+            np.zeros((1, 28, 28, 1), np.uint8),
+            "images as floats, got uint8; they are in",
+        ),
+        (images[:1] * 255, r"images in \[0, 1\], got 0 to 255"),
+        (images[:1] - 0.1, r"images in \[0, 1\], got -0.1 to"),
+        (images[:1] * np.nan, "expected finite images"),
+    )
+    of_decode = (
+        (z[:, 1:], r"latents \[N, 5\], got \[2, 4\]"),
+        (z.astype(int), "latents as floats, got int64"),
+        (z + np.inf, "expected finite latents"),
+    )
+    for functions, wrong in (
+        ((run.encode, run.encoder, run.reconstruct), of_encode),
+        ((run.decode, run.decoder), of_decode),
+        ((run.generate,), [(z[0], r"noise \[N, 5\], got \[5\]; x\[np.newaxis\]")]),
     ):
-        with pytest.raises(ValueError, match=message):
-            function(bad)
+        for function in functions:
+            for bad, message in wrong:
+                with pytest.raises(ValueError, match=message):
+                    function(bad)
+    # What rounding leaves beyond the range is an image.
+    assert run.encode(images[:1] * np.float32(1.0005))[0].shape == (1, 5)
+
+
+def test_in_a_graph_types_are_refused(run, images):
+    encode = tf.function(run.encoder)
+    np.testing.assert_allclose(
+        encode(images[:2])[0], run.encode(images[:2])[0], atol=1e-5
+    )
+    with pytest.raises(ValueError, match="images as floats, got uint8"):
+        encode(np.zeros((1, 28, 28, 1), np.uint8))
 
 
 def test_importing_the_package_is_light():
