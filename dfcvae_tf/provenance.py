@@ -34,7 +34,9 @@ def describe_process(packages: Sequence[str]) -> dict[str, Any]:
 def _command() -> str:
     """The command line, as it can be typed anywhere the package is installed."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = f"python -m {spec.name}" if spec else Path(sys.argv[0]).name
+    # `python -m export` runs export/__main__.py.
+    name = spec and spec.name.removesuffix(".__main__")
+    program = f"python -m {name}" if name else Path(sys.argv[0]).name
     return shlex.join([*shlex.split(program), *sys.argv[1:]])
 
 

@@ -73,7 +73,7 @@ def main(values: flags.FlagValues) -> None:
     source = open_source(data, settings.seed)
     result = classifier.train_classifier(source, settings)
     classifier.write_classifier(output, result.model)
-    classifier.write_card(output, source, settings, result)
+    classifier.write_card(output, source, settings, result, data)
     print(
         f"test accuracy {result.accuracy:.2%} ({result.num_test} images); wrote {output}"
     )

@@ -1,8 +1,10 @@
 """Trains a small classifier on a labelled image source."""
 
+import dataclasses
 import math
 import os
 import platform
+import shlex
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file, write_arrays
@@ -157,7 +160,11 @@ def write_classifier(path: str | os.PathLike, model: tf.keras.Model) -> None:
 
 
 def write_card(
-    path: str | os.PathLike, source: Source, settings: Settings, result: Result
+    path: str | os.PathLike,
+    source: Source,
+    settings: Settings,
+    result: Result,
+    data: DataConfig | None = None,
 ) -> None:
     """Writes what a classifier is and how it was made, as Markdown, atomically.
 
@@ -166,17 +173,21 @@ def write_card(
       source: the data it was trained and tested on.
       settings: how it was trained.
       result: what came out.
+      data: where the source was found and how; what differs from the default is told.
 
     Raises:
       UserError: the disk is full or not writable.
     """
     path = Path(path)
     model = result.model
-    command = (
-        f"python -m dfcvae_tf.train_classifier --dataset={source.name} "
-        f"--output={path.name} --network={settings.network} "
-        f"--epochs={settings.epochs} --batch_size={settings.batch_size} "
-        f"--learning_rate={settings.learning_rate} --seed={settings.seed}"
+    command = shlex.join(
+        [
+            *("python", "-m", "dfcvae_tf.train_classifier"),
+            f"--dataset={source.name}",
+            *_data_flags(data or DataConfig()),
+            f"--output={path.name}",
+            *(f"--{name}={value}" for name, value in vars(settings).items()),
+        ]
     )
     text = f"""# {path.stem}
 
@@ -196,6 +207,18 @@ def write_card(
 """
     with atomic_file(path.with_suffix(".md")) as file:
         file.write(text.encode())
+
+
+def _data_flags(data: DataConfig) -> list[str]:
+    """How the images are found, where not by default; the dataset itself aside."""
+    default, flags = DataConfig(dataset=data.dataset), []
+    for field in dataclasses.fields(data):
+        value = getattr(data, field.name)
+        if value != getattr(default, field.name):
+            flags.append(
+                f"--{field.name}" if value is True else f"--{field.name}={value}"
+            )
+    return flags
 
 
 def _check(source: Source, settings: Settings) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays
@@ -56,7 +57,8 @@ def test_learns_and_is_repeatable(result):
 def test_written_arrays_make_the_same_classifier(result, tmp_path):
     path = tmp_path / "new" / "net.npz"
     classifier.write_classifier(path, result.model)
-    classifier.write_card(path, _source(), SETTINGS, result)
+    data = DataConfig("corners", data_dir="my data", offline=True)
+    classifier.write_card(path, _source(), SETTINGS, result, data)
 
     model = build_classifier("mnist_classifier", (24, 24, 1), 4)
     set_arrays(model, read_arrays(path))
@@ -64,7 +66,12 @@ def test_written_arrays_make_the_same_classifier(result, tmp_path):
     assert classifier.compute_accuracy(model, images, labels) == result.accuracy
     card = path.with_suffix(".md").read_text()
     assert f"{result.accuracy:.2%}" in card
-    assert "--dataset=corners" in card and "--seed=3" in card
+    command = (
+        "python -m dfcvae_tf.train_classifier --dataset=corners '--data_dir=my data' "
+        "--offline --output=net.npz --network=mnist_classifier --epochs=6 "
+        "--batch_size=32 --learning_rate=0.002 --seed=3"
+    )
+    assert f"`{command}`" in card
 
 
 def test_written_keras_file_can_be_a_perceptual_model(result, tmp_path):
