@@ -143,8 +143,9 @@ class ObjectiveConfig:
     )
     perceptual_model: str | None = setting(
         "mnist_classifier",
-        "mnist_classifier (bundled) | keras:NAME | file:PATH.keras or .h5 | "
-        "graphdef:PATH.pb (frozen TensorFlow graph; images are whitened for it)",
+        "mnist_classifier (bundled; the default, on grey digits alone) | keras:NAME | "
+        "file:PATH.keras or .h5 | graphdef:PATH.pb (frozen TensorFlow graph; images are "
+        "whitened for it)",
     )
     perceptual_weights: str = setting(
         "imagenet",

@@ -67,7 +67,12 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.training.loop import train
     from dfcvae_tf.training.summaries import metrics_table
 
-    metrics = train(config, RunDir(run_dir), override=bool(values["override"].value))
+    metrics = train(
+        config,
+        RunDir(run_dir),
+        override=bool(values["override"].value),
+        perceptual_model_named="perceptual_model" in settings,
+    )
     if metrics:
         print(metrics_table(metrics))
         print(

@@ -34,6 +34,7 @@ SMALL = [
     "--log_every=10",
     "--checkpoint_every=20",
 ]
+DIGITS = "--perceptual_model=mnist_classifier"
 # TensorFlow takes some of these characters for a pattern.
 ODD_NAME = "run [1], 50%=ü*?\\"
 
@@ -95,7 +96,8 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
         "--learning_rate=0.003",
         "--ema_decay=0.9",
     ]
-    assert train_here(*arguments) == 0
+    named = [DIGITS] if objective == "dfc_vae" else []
+    assert train_here(*arguments, *named) == 0
     shown = capsys.readouterr()
     assert "test split" in shown.out and "tensorboard --logdir" in shown.out
     assert "images/s" in shown.err
@@ -131,7 +133,8 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
     images = model.decoder(np.zeros([2, 5], np.float32))
     assert images.shape == (2, 28, 28, 1)
 
-    # The same command again: nothing left to train, the same result.
+    # The same command again, which need not name what the run has: nothing left to train,
+    # the same result.
     before = weights_of(run_dir)
     assert train_here(*arguments) == 0
     np.testing.assert_array_equal(weights_of(run_dir), before)
@@ -152,6 +155,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path, finished):
 LONG = [
     *SMALL,
     "--objective=dfc_vae",
+    DIGITS,
     "--perceptual_normalization=energy",
     "--optimizer=adam",
     "--ema_decay=0.99",
@@ -285,7 +289,7 @@ def test_other_settings_need_override(run, capsys, monkeypatch):
 def test_a_run_has_one_training_at_a_time(tmp_path, capsys):
     run = RunDir(tmp_path / "run")
     with locked(run.path):
-        assert train_here(*SMALL, "--steps=5", f"--run_dir={run}") == 2
+        assert train_here(*SMALL, DIGITS, "--steps=5", f"--run_dir={run}") == 2
         assert "is in use by process" in capsys.readouterr().err
         assert os.listdir(run.path) == [LOCK]
 
@@ -304,6 +308,7 @@ def test_layer_energies_are_measured_once_per_settings(tmp_path):
     arguments = [
         *SMALL,
         "--objective=dfc_vae",
+        DIGITS,
         "--perceptual_normalization=energy",
         "--perceptual_layers=conv1",
         f"--run_dir={run}",
@@ -364,7 +369,7 @@ def test_rgb_images_from_a_folder(tmp_path, capsys):
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("precious")
-    assert train_here(*SMALL, "--steps=5", f"--run_dir={tmp_path}") == 2
+    assert train_here(*SMALL, DIGITS, "--steps=5", f"--run_dir={tmp_path}") == 2
     assert "not a run directory" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["thesis.txt"]
 

@@ -182,6 +182,8 @@ LATER = [
             "--dataset=folder:/no/such/folder": "/no/such/folder",
             "--dataset=tfds:mnist --offline --data_dir=/no/such": "mnist_sample",
             "--objective=vae --network=artcle": "known: article, conv",
+            "--dataset=synthetic": "synthetic is other data; name one with",
+            "--color=rgb --network=conv": "by default for grey digits alone",
             "--perceptual_model=vgg": "mnist_classifier, keras:NAME",
             "--perceptual_model=keras:VGG99": "VGG19",
             "--perceptual_model=file:/no/such.keras": "/no/such.keras",

@@ -10,7 +10,10 @@ from dfcvae_tf.perceptual.graphdef import build_graphdef
 from dfcvae_tf.perceptual.keras_applications import build_keras_application
 from dfcvae_tf.perceptual.keras_file import build_keras_file
 
-_FORMS = (
+# The only perceptual model that is ever a default.
+DIGITS_CLASSIFIER = "mnist_classifier"
+# What --perceptual_model takes, for messages.
+FORMS = (
     "mnist_classifier, keras:NAME (keras:VGG19), file:PATH (.keras or .h5) or "
     "graphdef:PATH (.pb)"
 )
@@ -33,7 +36,7 @@ def build_perceptual_model(
     model, layers = config.perceptual_model or "", config.perceptual_layers
     kind, _, rest = model.partition(":")
     extractor: FeatureExtractor
-    if model == "mnist_classifier":
+    if model == DIGITS_CLASSIFIER:
         extractor = KerasFeatures(
             model,
             classifiers.load_classifier(model),
@@ -48,7 +51,7 @@ def build_perceptual_model(
     elif kind == "graphdef" and rest:
         extractor = build_graphdef(rest, layers)
     else:
-        raise UserError(f"unknown perceptual model {model!r}; known: {_FORMS}")
+        raise UserError(f"unknown perceptual model {model!r}; known: {FORMS}")
     _check_fits(extractor, image_shape)
     return extractor
 

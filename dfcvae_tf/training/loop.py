@@ -16,11 +16,13 @@ from dfcvae_tf.checkpoints import (
     Checkpoints,
     Inputs,
     differences,
+    read_config,
     save_inference_weights,
     write_config,
 )
 from dfcvae_tf.config import Config
 from dfcvae_tf.data import pipeline
+from dfcvae_tf.data.digits import are_digits
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
@@ -28,7 +30,7 @@ from dfcvae_tf.files import LOCK, disk_errors, locked, read_json, sha256, write_
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.objective import build_objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
-from dfcvae_tf.perceptual.registry import model_files
+from dfcvae_tf.perceptual.registry import DIGITS_CLASSIFIER, FORMS, model_files
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import devices, keras_compat, steps
 from dfcvae_tf.training.build import build_features, build_training
@@ -47,13 +49,20 @@ _LOST_WORKER = (
 )
 
 
-def train(config: Config, run: RunDir, override: bool = False) -> dict[str, float]:
+def train(
+    config: Config,
+    run: RunDir,
+    override: bool = False,
+    perceptual_model_named: bool = True,
+) -> dict[str, float]:
     """Trains a run to its last step, going on from its newest checkpoint.
 
     Args:
       config: the settings.
       run: where everything is written.
       override: accept settings that differ from those the directory was made with.
+      perceptual_model_named: whether somebody chose it; one that is a default is not
+        used on other data than it was made for.
 
     Returns:
       Test metrics, mean per image; empty in a worker that is not the chief.
@@ -67,6 +76,8 @@ def train(config: Config, run: RunDir, override: bool = False) -> dict[str, floa
     strategy = devices.set_up_devices(config.training)
     source = open_source(config.data, config.training.seed)
     config = _resolve(config, source)
+    if not perceptual_model_named:
+        _check_default_perceptual_model(config, source, run)
     features = build_features(config, strategy)
     if features is not None:
         config = _with_layers(config, features)
@@ -352,6 +363,31 @@ def _resolve(config: Config, source: Source) -> Config:
     training = dataclasses.replace(training, steps=total_steps, precision=precision)
     shape = pipeline.prepared_shape(source, config.data)
     return dataclasses.replace(config, training=training, image_shape=shape)
+
+
+def _check_default_perceptual_model(
+    config: Config, source: Source, run: RunDir
+) -> None:
+    """Raises UserError where the digits' classifier would see what is no digit.
+
+    It also sees no colour: what it cannot see is not learnt. A run goes on with the one
+    it has.
+    """
+    assert config.image_shape is not None
+    grey_digits = are_digits(source.class_names) and config.image_shape[2] == 1
+    if config.objective.perceptual_model != DIGITS_CLASSIFIER or grey_digits:
+        return
+    if run.config.exists():
+        was = read_config(run)
+        if (was.data.dataset, was.objective.perceptual_model) == (
+            config.data.dataset,
+            DIGITS_CLASSIFIER,
+        ):
+            return
+    raise UserError(
+        f"{DIGITS_CLASSIFIER} is the perceptual model by default for grey digits alone, "
+        f"and {source.name} is other data; name one with --perceptual_model: {FORMS}"
+    )
 
 
 def _with_layers(config: Config, features: FeatureExtractor) -> Config:

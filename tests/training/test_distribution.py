@@ -16,6 +16,7 @@ from tests.programs import metrics_of, run_python, start_python, weights_of
 ARGUMENTS = [
     "--dataset=synthetic",
     "--objective=dfc_vae",
+    "--perceptual_model=mnist_classifier",
     "--network=conv",
     "--width=2",
     "--batch_size=16",
