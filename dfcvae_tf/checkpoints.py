@@ -160,12 +160,14 @@ class Inputs:
       num_images: split -> number of images.
       data_digest: of the images, see `Source.digest`.
       model_digests: setting that names a file -> the file's SHA-256.
+      perceptual_kernels: the perceptual model's `FeatureExtractor.kernel_digests`.
     """
 
     dataset: str
     num_images: Mapping[str, int]
     data_digest: str
     model_digests: Mapping[str, str]
+    perceptual_kernels: Sequence[str] = ()
 
 
 def write_config(

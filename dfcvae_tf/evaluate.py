@@ -78,7 +78,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "read_model_files",
         False,
         "also read the files that runs name for their perceptual model (graphdef:PATH, "
-        "file:PATH, --perceptual_weights=PATH), to measure its sensitivity",
+        "file:PATH, --perceptual_weights=PATH), to measure its sensitivity and, for runs "
+        "of earlier versions, to tell whether the judge is the same",
         flag_values=values,
     )
     flags.DEFINE_integer(

@@ -21,9 +21,15 @@ from dfcvae_tf.evaluation import (
     sensitivity,
 )
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.judge import Judge, build_judge
+from dfcvae_tf.evaluation.judge import (
+    Judge,
+    Worth,
+    assess_worth,
+    build_judge,
+    check_is_held_out,
+)
 from dfcvae_tf.evaluation.measuring import Measured, measure_runs
-from dfcvae_tf.evaluation.notes import data_notes, group_notes
+from dfcvae_tf.evaluation.notes import data_notes, group_notes, judge_notes
 from dfcvae_tf.evaluation.section import Section, plain
 from dfcvae_tf.evaluation.selection import ARTICLE_INDICES, Selection, select
 from dfcvae_tf.evaluation.settings import Settings
@@ -65,6 +71,7 @@ class _Work:
     settings: Settings
     selection: Selection
     judge: Judge | None
+    worth: Worth | None
     measured: Measured
     progress: Progress
 
@@ -121,14 +128,25 @@ def evaluate(
         data.class_names,
         [model.config for model in models.values()],
     )
+    judge_unknown = (
+        check_is_held_out(judge, models, settings.read_model_files) if judge else []
+    )
     progress(f"reconstructing and measuring {data.num_images} images with each run")
     measured = measure_runs(
         models, data, judge, selection.shown, selection.embedded, settings.seed
     )
-    work = _Work(models, data, settings, selection, judge, measured, progress)
+    judged, worth = measured.judged.get(ORIGINALS), None
+    if judged and judged.labels is not None and data.labels is not None:
+        worth = assess_worth(judged.labels, data.labels)
+    work = _Work(models, data, settings, selection, judge, worth, measured, progress)
+    for note in (of_judge := judge_notes(judged, worth)):
+        progress(note)
     sections = {
         "notes": Section(
-            notes=data_notes(models, data) + group_notes(selection.groups, judge)
+            notes=of_judge
+            + judge_unknown
+            + data_notes(models, data)
+            + group_notes(selection.groups, judge)
         ),
         "reconstructions": _draw_reconstructions(work),
         **_compare_runs(work),
@@ -175,7 +193,7 @@ def _compare_runs(work: _Work) -> dict[str, Section]:
     comparisons = Comparisons(table.values, groups, work.settings.seed)
     return {
         "blur": blur.compare_blur(table, comparisons, work.data, groups),
-        "fidelity": fidelity.compare_agreement(table, comparisons),
+        "fidelity": fidelity.compare_agreement(table, comparisons, work.worth),
         "measures": summarize(table, comparisons),
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dfcvae_tf.evaluation import selection
-from dfcvae_tf.evaluation.judge import Judge, Judgement
+from dfcvae_tf.evaluation.judge import Judge, Judgement, Worth, assess_worth
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
 from dfcvae_tf.metrics import frechet
@@ -17,9 +17,22 @@ from dfcvae_tf.metrics.sharpness_verdict import SIGNIFICANCE
 _SURE = 0.9
 
 
-def compare_agreement(table: MeasureTable, comparisons: Comparisons) -> Section:
-    """Whether one run's label agreement is above another's; nothing without labels."""
+def compare_agreement(
+    table: MeasureTable, comparisons: Comparisons, worth: Worth | None = None
+) -> Section:
+    """Whether one run's label agreement is above another's.
+
+    Nothing is said without labels, and of a judge whose own are not worth it.
+
+    Args:
+      table: what was measured.
+      comparisons: of the table.
+      worth: of the judge; None where the originals have no labels to tell.
+    """
     section = Section()
+    if worth is not None and not worth.is_enough:
+        section.results["verdicts"] = []
+        return section
     shares = {n: x.mean() for n, x in table.column("label_agreement").items()}
     section.results["verdicts"] = [
         _assess_agreement(first, second, shares[first], shares[second], test)
@@ -90,7 +103,13 @@ def describe_judge(
     if len(halves[1]) >= 2:
         facts["frechet_between_halves"] = frechet.frechet_distance(*halves)
     if judged.labels is not None and labels is not None:
-        facts["accuracy"] = (judged.labels == labels).mean()
+        worth = assess_worth(judged.labels, labels)
+        facts |= {
+            "accuracy": worth.accuracy,
+            "majority": worth.majority,
+            "accuracy_needed": worth.needed,
+            "gives_verdicts": worth.is_enough,
+        }
     return facts
 
 

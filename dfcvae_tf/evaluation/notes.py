@@ -7,8 +7,9 @@ import numpy as np
 from dfcvae_tf.checkpoints import read_provenance
 from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.evaluation.dataset import EvaluationImages
-from dfcvae_tf.evaluation.judge import Judge
+from dfcvae_tf.evaluation.judge import Judge, Judgement, Worth
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.metrics.sharpness_verdict import SIGNIFICANCE
 
 _SMALL_GROUP = 30
 
@@ -35,6 +36,33 @@ def data_notes(models: Mapping[str, LoadedRun], data: EvaluationImages) -> list[
         listed = "; ".join(f"{name}: {what}" for name, what in trained.items())
         notes.append(f"The runs were trained on different data ({listed}).")
     return notes
+
+
+def judge_notes(judged: Judgement | None, worth: Worth | None) -> list[str]:
+    """What the labels of a judge are not worth.
+
+    Args:
+      judged: the originals as it sees them; None without a judge.
+      worth: of its labels; None where the originals have none to tell.
+    """
+    if judged is None or judged.labels is None:
+        return []
+    if worth is None:
+        note = (
+            "The images have no labels, so how often the held-out classifier is right is "
+            "not known."
+        )
+        return [note]
+    if worth.is_enough:
+        return []
+    note = (
+        "No verdict on label agreement: the held-out classifier gives "
+        f"{worth.accuracy:.1%} of the originals their label (always the commonest: "
+        f"{worth.majority:.1%}), and a verdict needs {worth.needed:.1%} and a binomial "
+        f"test with p below {SIGNIFICANCE:g} (here {worth.p_value:.2g}). Its labels, and "
+        "what is counted with them, say little."
+    )
+    return [note]
 
 
 def group_notes(groups: Mapping[str, np.ndarray], judge: Judge | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 import base64
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ MEASURES = {
     ),
     "label_changes": Shown("Label changes per interpolation", "{:.2f}", -1, LATENTS),
 }
+_BY_LABELS = ("label_agreement", "sure_samples", "label_changes")
 _TERMINAL = (
     "sharpness_ratio",
     "blurred_sharpness_ratio",
@@ -136,7 +137,9 @@ def render(results: dict[str, Any], figures: dict[str, bytes]) -> str:
         },
         tables={
             table: metric_rows(
-                results["runs"], [m for m in MEASURES if MEASURES[m].table == table]
+                results["runs"],
+                [m for m in MEASURES if MEASURES[m].table == table],
+                _unranked(results),
             )
             for table in (SHARPNESS, FIDELITY, SAMPLES, LATENTS)
         },
@@ -147,11 +150,13 @@ def render(results: dict[str, Any], figures: dict[str, bytes]) -> str:
 
 
 def metric_rows(
-    runs: Mapping[str, Mapping[str, Any]], measures: Iterable[str]
+    runs: Mapping[str, Mapping[str, Any]],
+    measures: Iterable[str],
+    unranked: Container[str] = (),
 ) -> list[tuple[str, list[tuple[str, bool]]]]:
     """Returns (measure's title, a cell per run) with cells as (text, whether best).
 
-    Measures that no run has are left out.
+    Measures that no run has are left out; none is best of those unranked.
     """
     rows = []
     for measure in measures:
@@ -166,7 +171,12 @@ def metric_rows(
             if value is None
             else (
                 shown.form.format(value),
-                bool(shown.better and len(runs) > 1 and value == best),
+                bool(
+                    shown.better
+                    and measure not in unranked
+                    and len(runs) > 1
+                    and value == best
+                ),
             )
             for value in values
         ]
@@ -188,6 +198,12 @@ def terminal_table(results: dict[str, Any]) -> str:
 def verdicts(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the claims that were tested, each with "supported" and a "sentence"."""
     return results["blur"]["verdicts"] + results["fidelity"]["verdicts"]
+
+
+def _unranked(results: dict[str, Any]) -> tuple[str, ...]:
+    """Measures that say little here: those counted with labels of a poor judge."""
+    judge = results.get("held_out_classifier", {})
+    return _BY_LABELS if judge.get("gives_verdicts") is False else ()
 
 
 def _number(value: Any) -> float | None:

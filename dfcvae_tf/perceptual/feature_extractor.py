@@ -4,7 +4,8 @@ A perceptual loss compares two images by what a network sees in them: Hou, Shen,
 Qiu, "Deep Feature Consistent Variational Autoencoder" (WACV 2017, arXiv:1610.00291).
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class FeatureExtractor:
         input_shape: tuple[int | None, int | None, int],
         preprocess: Preprocess | None = None,
         variables: tuple = (),
+        constants: Callable[[], Iterable[np.ndarray]] = lambda: (),
     ):
         """Makes the extractor; see `KerasFeatures` and `graphdef.py`.
 
@@ -57,6 +59,7 @@ class FeatureExtractor:
           preprocess: maps float32 [N, H, W, C] in [0, 1], in the size and with the
             channels of the network's input, to what the network was trained on.
           variables: see above.
+          constants: weights that are not variables.
         """
         self.name = name
         self.layers = tuple(layers)
@@ -64,6 +67,17 @@ class FeatureExtractor:
         self._network = network
         *self._size, self._channels = input_shape
         self._preprocess = preprocess
+        self._constants = constants
+
+    def kernel_digests(self) -> frozenset[str]:
+        """Digests of the weights of two dimensions or more, 16 hexadecimal digits each.
+
+        Networks with the same weights have the same ones, whatever they are called and
+        whatever file they are from.
+        """
+        weights = [*(variable.numpy() for variable in self.variables)]
+        weights += self._constants()
+        return frozenset(_digest(weight) for weight in weights if weight.ndim > 1)
 
     def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns the features of images.
@@ -292,6 +306,13 @@ def _takes(network: tf.keras.Model, shape: tuple[int, ...]) -> bool:
     except (ValueError, tf.errors.OpError):
         return False
     return all(0 not in output.shape for output in traced.outputs)
+
+
+def _digest(weight: np.ndarray) -> str:
+    content = np.ascontiguousarray(weight, np.float32)
+    return hashlib.sha256(f"{weight.shape}".encode() + content.tobytes()).hexdigest()[
+        :16
+    ]
 
 
 def _not_trainable(next_creator: Callable, **kwargs: Any) -> tf.Variable:

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
@@ -102,7 +103,14 @@ def build_graphdef(path: str, layers: tuple[str, ...]) -> FeatureExtractor:
 
     # Traced anew for images of another shape, so that the features' shape is known.
     network = tf.function(import_graph, reduce_retracing=True)
-    return FeatureExtractor(f"graphdef:{path}", layers, network, shape, whiten)
+    return FeatureExtractor(
+        f"graphdef:{path}",
+        layers,
+        network,
+        shape,
+        whiten,
+        constants=lambda: _float_constants(graph_def),
+    )
 
 
 def _read(path: str) -> GraphDef:
@@ -310,6 +318,15 @@ def _check_differentiable(
             f"{path}: {layer} passes no gradient to the images ({reason}); choose an "
             "earlier layer"
         )
+
+
+def _float_constants(graph_def: GraphDef) -> list[np.ndarray]:
+    constants = [node for node in graph_def.node if node.op == "Const"]
+    return [
+        tf.make_ndarray(node.attr["value"].tensor)
+        for node in constants
+        if _dtype(node).is_floating
+    ]
 
 
 def _unknown_tensor(path: str, layer: str, graph_def: GraphDef) -> UserError:

@@ -85,7 +85,7 @@ def train(
     try:
         # Whoever writes is alone in the directory.
         with locked(run.path) if chief else contextlib.nullcontext():
-            inputs = _inputs(config, source)
+            inputs = _inputs(config, source, features)
             changes = differences(run, config, inputs) if run.config.exists() else []
             if chief:
                 _check_directory(run, changes, override)
@@ -404,13 +404,17 @@ def _with_layers(config: Config, features: FeatureExtractor) -> Config:
     return config
 
 
-def _inputs(config: Config, source: Source) -> Inputs:
+def _inputs(
+    config: Config, source: Source, features: FeatureExtractor | None
+) -> Inputs:
     files = model_files(config.objective)
+    kernels = () if features is None else sorted(features.kernel_digests())
     return Inputs(
         dataset=source.description,
         num_images=source.num_examples,
         data_digest=source.digest,
         model_digests={setting: sha256(path) for setting, path in files.items()},
+        perceptual_kernels=kernels,
     )
 
 

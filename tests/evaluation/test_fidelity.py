@@ -8,7 +8,8 @@ from dfcvae_tf.evaluation.fidelity import (
     describe_judge,
     measure_distances,
 )
-from dfcvae_tf.evaluation.judge import Judgement
+from dfcvae_tf.evaluation.judge import Judgement, assess_worth
+from dfcvae_tf.evaluation.notes import judge_notes
 from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
 from dfcvae_tf.metrics.comparisons import Comparisons
 
@@ -19,10 +20,10 @@ def judgement(labels, features):
     return Judgement(features, labels, np.linspace(0, 1, len(labels)))
 
 
-def agreement_verdicts(**runs):
+def agreement_verdicts(worth=None, **runs):
     table = MeasureTable({ORIGINALS: {}, **runs})
     comparisons = Comparisons(table.values, {"all": np.ones(N, bool)}, seed=0)
-    return compare_agreement(table, comparisons).results["verdicts"]
+    return compare_agreement(table, comparisons, worth).results["verdicts"]
 
 
 def test_perfect_useless_and_duplicated():
@@ -43,6 +44,23 @@ def test_perfect_useless_and_duplicated():
     (below,) = agreement_verdicts(perfect=perfect, useless=useless)
     assert (below["first"], below["supported"]) == ("useless", False)
     assert "50.0 % against 100.0 %, -50.0 points" in below["sentence"]
+
+
+def test_a_judge_that_is_hardly_right_gives_no_verdict():
+    labels = np.arange(N) % 5
+    runs = {"a": np.zeros(N), "b": np.ones(N)}
+    runs = {name: {"label_agreement": agrees} for name, agrees in runs.items()}
+    for right, count in ((0.24, 0), (0.7, 1)):
+        said = np.where(np.arange(N) < right * N, labels, -1)
+        worth = assess_worth(said, labels)
+        assert len(agreement_verdicts(worth, **runs)) == count
+        notes = judge_notes(judgement(said, np.zeros((N, 1))), worth)
+        assert len(notes) == 1 - count
+    assert describe_judge(judgement(said, np.zeros((N, 1))), labels, 0)[
+        "gives_verdicts"
+    ]
+    (note,) = judge_notes(judgement(said, np.zeros((N, 1))), None)
+    assert "no labels" in note
 
 
 def test_without_labels_nothing_is_said_of_them():

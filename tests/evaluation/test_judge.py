@@ -5,12 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dfcvae_tf.checkpoints import Inputs, load_for_inference, write_config
 from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.evaluation.judge import build_judge, join_judgements
+from dfcvae_tf.evaluation.judge import (
+    assess_worth,
+    build_judge,
+    check_is_held_out,
+    join_judgements,
+)
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.perceptual.classifiers import load_classifier
+from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import ASSETS_DIR
+from tests.programs import untrained_run
 
 RUNS = [
     dataclasses.replace(preset_config(name), image_shape=(28, 28, 1))
@@ -42,6 +51,67 @@ def test_the_perceptual_model_of_a_run_may_not_judge():
     with pytest.raises(UserError, match="mnist_classifier is the perceptual model of"):
         build("mnist_classifier")
     assert build("mnist_classifier", runs=RUNS[:1]).name == "mnist_classifier"
+
+
+def test_a_copy_of_a_perceptual_model_is_known_by_its_weights(tmp_path):
+    path = tmp_path / "my_own.h5"
+    load_classifier("mnist_classifier").save(path)
+    runs = {"dfc": load_for_inference("pretrained:mnist_dfc_vae")}
+    copy = build(f"file:{path}", ("dense1", "logits"))
+    with pytest.raises(
+        UserError, match="my_own.h5 has the weights of .* of dfc, mnist_"
+    ):
+        check_is_held_out(copy, runs, False)
+    assert check_is_held_out(build(), runs, False) == []
+
+
+def test_weights_of_a_file_are_known_from_the_run(tmp_path):
+    path = tmp_path / "my_own.h5"
+    load_classifier("mnist_judge").save(path)
+    perceptual = {
+        "perceptual_model": f"file:{path}",
+        "perceptual_layers": ("conv1",),
+        "perceptual_layer_weights": (),
+        "objective": "dfc_vae",
+    }
+    run = untrained_run(tmp_path / "run", (28, 28, 1), **perceptual)
+    runs = {"own": load_for_inference(str(run))}
+    # As runs of earlier versions are: without digests.
+    (note,) = check_is_held_out(build(), runs, False)
+    assert "of own is not known: it is in a file; --read_model_files reads it" in note
+    with pytest.raises(UserError, match="mnist_judge has the weights"):
+        check_is_held_out(build(), runs, True)
+
+    objective = runs["own"].config.objective
+    kernels = build_perceptual_model(objective, (28, 28, 1), 0).kernel_digests()
+    write_config(
+        run, runs["own"].config, Inputs("made up", {}, "", {}, sorted(kernels))
+    )
+    path.unlink()
+    with pytest.raises(UserError, match="mnist_judge has the weights"):
+        check_is_held_out(build(), runs, False)
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "labels", "is_enough"),
+    [
+        (100, 100, 10, True),
+        (56, 100, 10, True),  # half way from 1 in 10 to all is 55
+        (54, 100, 10, False),
+        (24, 100, 5, False),
+        (3, 4, 2, False),  # of so few, 3 right may be luck
+        (100, 100, 1, False),
+    ],
+)
+def test_a_judge_must_be_better_than_the_commonest_label(
+    right, count, labels, is_enough
+):
+    true = np.arange(count) % labels
+    said = np.where(np.arange(count) < right, true, -1)
+    worth = assess_worth(said, true)
+    assert worth.is_enough == is_enough
+    assert worth.accuracy == right / count
+    assert worth.needed == pytest.approx((1 + 1 / labels) / 2)
 
 
 def test_another_network_judges_by_pooled_features():

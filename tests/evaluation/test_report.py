@@ -122,6 +122,13 @@ def test_table_rows_mark_the_best():
     assert cells == [("0.5000", False)]  # nothing to be better than
 
 
+def test_a_poor_judge_has_no_best():
+    runs = {name: {"label_agreement": x, "ssim": x} for x, name in enumerate("ab")}
+    rows = dict(report.metric_rows(runs, report.MEASURES, ("label_agreement",)))
+    assert rows["Label agreement"] == [("0.0%", False), ("100.0%", False)]
+    assert rows["SSIM"][1] == ("1.000", True)
+
+
 def test_terminal_table_names_runs_and_verdicts(evaluation):
     text = report.terminal_table(evaluation.results)
     assert "plain <b>" in text.splitlines()[0]
