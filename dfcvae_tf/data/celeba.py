@@ -65,9 +65,9 @@ def open_celeba(name: str, path: str) -> Source:
     first = root / IMAGES_DIR / attributes.files[0]
     shape = images_lib.read_image(first, channels=3).shape
 
-    def dataset(split: str) -> tf.data.Dataset:
-        paths = [str(root / IMAGES_DIR / file) for file in files[split]]
-        return _decoded(paths, attributes.values[rows[split]], shape)
+    def decoded(chosen: np.ndarray) -> tf.data.Dataset:
+        paths = [str(root / IMAGES_DIR / attributes.files[row]) for row in chosen]
+        return _decoded(paths, attributes.values[chosen], shape)
 
     return Source(
         name=name,
@@ -78,12 +78,13 @@ def open_celeba(name: str, path: str) -> Source:
         num_examples={split: len(files[split]) for split in SPLITS},
         image_shape=shape,
         class_names=(),
-        dataset=dataset,
+        dataset=lambda split: decoded(rows[split]),
         digest=digest_of(
             f"{split}/{file} {sizes[file]}" for split in SPLITS for file in files[split]
         ),
         attribute_names=attributes.names,
         file_names=files,
+        dataset_at=lambda split, places: decoded(rows[split][places]),
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import tensorflow as tf
@@ -60,12 +61,12 @@ def open_folder(name: str, path: str) -> Source:
     # Two channels are grey with transparency, four are RGB with transparency.
     channels = 1 if all(shape[2] <= 2 for shape in shapes.values()) else 3
 
-    def dataset(split: str) -> tf.data.Dataset:
+    def decoded(chosen: Iterable[str]) -> tf.data.Dataset:
         def decode(file: tf.Tensor) -> dict[str, tf.Tensor]:
             image = _decode(tf.io.read_file(file), channels)
             return {"image": tf.ensure_shape(image, (height, width, channels))}
 
-        paths = tf.constant([str(root / file) for file in files[split]])
+        paths = tf.constant([str(root / file) for file in chosen])
         return tf.data.Dataset.from_tensor_slices(paths).map(
             decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
@@ -76,7 +77,9 @@ def open_folder(name: str, path: str) -> Source:
         num_examples={split: len(files[split]) for split in SPLITS},
         image_shape=(height, width, channels),
         class_names=(),
-        dataset=dataset,
+        dataset=lambda split: decoded(files[split]),
+        dataset_at=lambda split, places: decoded(files[split][at] for at in places),
+        in_path_order=True,
         digest=digest_of(
             f"{split}/{file} {os.path.getsize(root / file)}"
             for split in SPLITS

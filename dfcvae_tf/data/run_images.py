@@ -125,14 +125,11 @@ def images_at(
                 f"{count - 1}"
             )
     wanted, places = np.unique(np.asarray(indices, np.int64), return_inverse=True)
-    # Nothing behind the last one is read, and nothing but these is prepared.
     chosen = (
-        source.dataset("test")
-        .take(int(wanted[-1]) + 1)
-        .enumerate()
-        .filter(lambda index, _: tf.reduce_any(index == wanted))
+        source.select("test", wanted)
+        .dataset("test")
         .map(
-            lambda _, example: {
+            lambda example: {
                 **example,
                 "image": prepare_image(example["image"], image_shape, data.crop),
             }

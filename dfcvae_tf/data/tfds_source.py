@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.source import Source, digest_of
+from dfcvae_tf.data.source import Source, collect_labels, digest_of, elements_at
 from dfcvae_tf.errors import UserError
 
 NETWORK_TIMEOUT_SECONDS = 10
@@ -54,6 +54,11 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
             f"tfds:{tfds_name} is too small: {num_examples['train']} images for "
             f"training, {num_examples['test']} for testing{split_text}"
         )
+
+    def dataset(split: str, places: np.ndarray | None) -> tf.data.Dataset:
+        labelled = bool(class_names)
+        return _dataset(builder, splits[split], labelled, attribute_names, places)
+
     sizes = [f"{s} {info.num_examples} {info.num_bytes}" for s, info in infos.items()]
     return Source(
         name=name,
@@ -61,11 +66,13 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
         num_examples=num_examples,
         image_shape=(height, width, min(channels, 3)),
         class_names=class_names,
-        dataset=lambda split: _dataset(
-            builder, splits[split], bool(class_names), attribute_names
-        ),
+        dataset=lambda split: dataset(split, None),
         digest=digest_of([builder.info.full_name, *sizes]),
         attribute_names=attribute_names,
+        labels=lambda split: collect_labels(
+            _read(builder, splits[split], {"label": True})
+        ),
+        dataset_at=dataset,
     )
 
 
@@ -98,11 +105,16 @@ def _image_shape(
 
 
 def _dataset(
-    builder: Any, part: str, labelled: bool, attribute_names: tuple[str, ...]
+    builder: Any,
+    part: str,
+    labelled: bool,
+    attribute_names: tuple[str, ...],
+    places: np.ndarray | None,
 ) -> tf.data.Dataset:
-    """Reads a split: image, label if there are labels, attributes if there are any."""
-    import tensorflow_datasets as tfds
+    """Reads a split: image, label if there are labels, attributes if there are any.
 
+    Of some places only, where they are given; no other image is decoded.
+    """
     wanted: dict[str, Any] = {"image": True}
     if labelled:
         wanted["label"] = True
@@ -110,7 +122,8 @@ def _dataset(
         wanted["attributes"] = dict.fromkeys(attribute_names, True)
 
     def keep(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        kept = {"image": example["image"][..., :3]}  # a fourth channel is transparency
+        image = builder.info.features["image"].decode_example(example["image"])
+        kept = {"image": image[..., :3]}  # a fourth channel is transparency
         if labelled:
             kept["label"] = tf.cast(example["label"], tf.int64)
         if attribute_names:
@@ -118,13 +131,24 @@ def _dataset(
             kept["attributes"] = tf.cast(tf.stack(found), tf.int8)
         return kept
 
+    encoded = _read(builder, part, wanted)
+    if places is not None:
+        encoded = elements_at(encoded, places)
+    return encoded.map(keep, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _read(builder: Any, part: str, wanted: dict[str, Any]) -> tf.data.Dataset:
+    """Reads some features of a split; an image stays the bytes it is stored as."""
+    import tensorflow_datasets as tfds
+
+    as_stored = {"image": tfds.decode.SkipDecoding()} if "image" in wanted else None
     return builder.as_dataset(
         split=part,
         shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(wanted),
+        decoders=tfds.decode.PartialDecoding(wanted, as_stored),
         # The pipeline caches what it needs, after resizing.
         read_config=tfds.ReadConfig(try_autocache=False),
-    ).map(keep, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    )
 
 
 def _class_names(feature: Any) -> tuple[str, ...]:
