@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfcvae_tf.config import DataConfig
+from dfcvae_tf.data.choice import representative
 from dfcvae_tf.data.digits import are_like_mnist
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches
@@ -66,7 +67,7 @@ def calibration_samples(model: LoadedRun, data: DataConfig, seed: int) -> Sample
       UserError: the data cannot be had.
     """
     source = _open(model, data)
-    images = _images(model, source, data, "train", CALIBRATION_IMAGES)
+    images = _images(model, source, data, "train", CALIBRATION_IMAGES, seed)
     z_mean = model.encode(images)[0]
     rng = np.random.default_rng([seed, 0])
     ends = z_mean[rng.integers(len(z_mean), size=(2, DRAWN))]
@@ -87,9 +88,8 @@ def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
     """
     source = _open(model, data)
     digits = are_like_mnist(model.config.image_shape, source.class_names)
-    images = _images(
-        model, source, data, "test", CHECK_DIGITS if digits else CHECK_IMAGES
-    )
+    count = CHECK_DIGITS if digits else CHECK_IMAGES
+    images = _images(model, source, data, "test", count, seed)
     z_mean = model.encode(images)[0]
     rng = np.random.default_rng([seed, 1])
     # As many latents in all when there are few images.
@@ -122,8 +122,14 @@ def _open(model: LoadedRun, data: DataConfig) -> Source:
 
 
 def _images(
-    model: LoadedRun, source: Source, data: DataConfig, split: str, count: int
+    model: LoadedRun,
+    source: Source,
+    data: DataConfig,
+    split: str,
+    count: int,
+    seed: int,
 ) -> np.ndarray:
-    """The first images of a split, without preparing all of it."""
+    """Images of a split that are like all of it, without preparing all of it."""
+    source = representative(source, split, count, seed)
     batches = first_batches(model.config, source, data, split, count)
     return np.concatenate([batch["image"] for batch in batches])

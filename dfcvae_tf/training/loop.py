@@ -22,6 +22,7 @@ from dfcvae_tf.checkpoints import (
 )
 from dfcvae_tf.config import Config
 from dfcvae_tf.data import pipeline
+from dfcvae_tf.data.choice import representative
 from dfcvae_tf.data.digits import are_digits
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
@@ -159,7 +160,7 @@ class Trainer:
             inference_batch(self.image_shape),
         )
         self.shown_images = {
-            split: next(iter(self._first_images(split, _SHOWN_IMAGES)))
+            split: next(iter(self._some_images(split, _SHOWN_IMAGES)))
             for split in ("train", "test")
         }
         self.checkpoints = Checkpoints(
@@ -296,13 +297,13 @@ class Trainer:
 
         return self.strategy.distribute_datasets_from_function(batches_of_worker)
 
-    def _first_images(self, split: str, count: int) -> tf.data.Dataset:
-        """The first images of a split in batches, without preparing all of it."""
+    def _some_images(self, split: str, count: int) -> tf.data.Dataset:
+        """Images like all of a split, in batches, without preparing all of it."""
         uncached = dataclasses.replace(self.config.data, cache="none")
         size = min(count, inference_batch(self.image_shape))
-        batches = pipeline.eval_batches(
-            self.source, split, uncached, self.image_shape, size
-        )
+        seed = self.config.training.seed
+        source = representative(self.source, split, count, seed)
+        batches = pipeline.eval_batches(source, split, uncached, self.image_shape, size)
         return batches.take(-(-count // size)).map(lambda batch: batch["image"])
 
     def _evaluate(self, step: int, log: RunLog) -> dict[str, float]:
@@ -346,7 +347,7 @@ class Trainer:
         # Changes (with --override) may mean another network or other images.
         if self.run.layer_energies.is_file() and not self.changes:
             return read_json(self.run.layer_energies)
-        batches = self._first_images("train", _ENERGY_IMAGES)
+        batches = self._some_images("train", _ENERGY_IMAGES)
         energies = measure_layer_energies(features, batches)
         return dict(zip(features.layers, energies, strict=True))
 
