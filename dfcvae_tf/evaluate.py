@@ -38,13 +38,18 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     common_flags.define_data(values, common_flags.OWN_DATASET)
     flags.DEFINE_integer(
-        "num_images", 10_000, "test images used, from the first", 1, flag_values=values
+        "num_images",
+        10_000,
+        "test images used; of more, so many are drawn with --seed, the same for all "
+        "runs, of each class as equally many as there are (default: 10000)",
+        1,
+        flag_values=values,
     )
     flags.DEFINE_list(
         "indices",
         [],
-        "test images to show (default: on MNIST those of the article, else one of each "
-        "class)",
+        "test images to show, by their places in the test split, from 0; they are among "
+        "those used (default: on MNIST those of the article, else one of each class)",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -86,7 +91,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "importance_samples",
         50,
         "draws per image for the importance-weighted NLL, which is computed for the "
-        "first 1000 images",
+        "first 1000 of the images used",
         1,
         flag_values=values,
     )
@@ -98,7 +103,7 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     common_flags.define_temperature(values)
-    common_flags.define_seed(values, "everything drawn")
+    common_flags.define_seed(values, "everything drawn, the images too")
 
 
 def main(values: flags.FlagValues) -> None:
@@ -133,7 +138,9 @@ def main(values: flags.FlagValues) -> None:
     where = evaluation_data(
         config, given["dataset"], given["data_dir"], given["offline"]
     )
-    data = load_evaluation_images(config, where, given["num_images"])
+    data = load_evaluation_images(
+        config, where, given["num_images"], given["seed"], indices
+    )
     check_writable(output_dir)
     evaluation = evaluator.evaluate(models, data, settings, progress)
     progress("writing the report")

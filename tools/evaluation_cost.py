@@ -162,6 +162,7 @@ def _evaluate(models: Any, size: int, count: int, folder: Path) -> None:
         read=lambda number, batch: generated_images(number, size, batch),
         image_shape=(size, size, _CHANNELS),
         num_images=count,
+        places=np.arange(count),
         labels=np.arange(count) % len(_CLASSES),
         class_names=_CLASSES,
         name="generated",

@@ -1,20 +1,25 @@
 """The images that runs are evaluated on, read batch by batch as often as they are asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dfcvae_tf.config import Config, DataConfig
+from dfcvae_tf.data.choice import choose_places
 from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches
+from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
 
 
 @dataclass(frozen=True)
 class EvaluationImages:
-    """The first N images of a test split; their pixels are never held all at once.
+    """N images of a test split; their pixels are never held all at once.
+
+    What is measured of an image stands in row i, from 0 to N - 1. A reader is told its
+    place in the test split, `places[i]`.
 
     Attributes:
       read: (count, size) -> a new pass over the first `count` images in their order, in
@@ -22,20 +27,27 @@ class EvaluationImages:
         the same.
       image_shape: (H, W, C).
       num_images: N.
+      places: [N] int64, rising: where in the test split each image stands.
       labels: [N] int64, or None.
       class_names: in label order; empty without labels.
       name, description: of the source.
       total: size of the whole test split.
+      choice: how the images were chosen, in words; "" where they are the whole split.
+      num_unlabelled: how many images of the split have a label that is no class; the
+        others' labels are not used then.
     """
 
     read: Callable[[int, int], Iterator[np.ndarray]]
     image_shape: tuple[int, int, int]
     num_images: int
+    places: np.ndarray
     labels: np.ndarray | None
     class_names: tuple[str, ...]
     name: str
     description: str
     total: int
+    choice: str = ""
+    num_unlabelled: int = 0
 
     @property
     def is_mnist(self) -> bool:
@@ -54,42 +66,97 @@ class EvaluationImages:
         count = self.num_images if count is None else min(count, self.num_images)
         return self.read(count, size or inference_batch(self.image_shape))
 
+    def rows_of(self, places: Sequence[int]) -> list[int]:
+        """Returns the rows of images, by their places in the test split.
+
+        Raises:
+          UserError: one is not among the images.
+        """
+        row_of = {int(place): row for row, place in enumerate(self.places)}
+        for place in places:
+            if place not in row_of:
+                raise UserError(
+                    f"--indices has {place}, which is not among the {self.num_images} "
+                    "test images that are evaluated"
+                )
+        return [row_of[place] for place in places]
+
 
 def load_evaluation_images(
-    config: Config, data: DataConfig, num_images: int
+    config: Config,
+    data: DataConfig,
+    num_images: int,
+    seed: int = 0,
+    required: Sequence[int] = (),
 ) -> EvaluationImages:
-    """Opens the first images of the test split, prepared as a run's training did.
+    """Opens images of the test split, prepared as a run's training did.
 
-    Their labels are read at once, which also tells whether the images can be read.
+    Where there are more than `num_images`, they are drawn by `choice.choose_places`, by
+    the seed given here alone. Labels are those of the whole split or none: where one is
+    no class, as -1 is in sets that keep their test labels secret, none is used.
 
     Args:
       config: the run's settings; its image shape and seed are used.
       data: where the images are.
       num_images: how many at most.
+      seed: of the choice.
+      required: places in the test split of images that must be among them.
 
     Raises:
-      UserError: the data cannot be had or does not fit the run.
+      UserError: the data cannot be had or does not fit the run, or the images that must
+        be among them are too many or not there.
     """
     assert config.image_shape is not None
     source = open_source(data, config.training.seed)
     check_channels(config, data, source)
     total = source.num_examples["test"]
-    count = min(num_images, total)
+    _check_required(required, num_images, total)
+    labels = source.read_labels("test")
+    num_unlabelled = 0
+    if labels is not None:
+        known = (labels >= 0) & (labels < len(source.class_names))
+        num_unlabelled = int((~known).sum())
+        labels = labels if known.all() else None
+    places = choose_places(total, num_images, labels, seed, required)
+    choice = ""
+    if len(places) < total:
+        source = source.select("test", places)
+        choice = _describe_choice(labels is not None, seed, bool(required))
 
-    def examples(count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
-        return first_batches(config, source, data, "test", count, size)
+    def images(count: int, size: int) -> Iterator[np.ndarray]:
+        batches = first_batches(config, source, data, "test", count, size)
+        return (batch["image"] for batch in batches)
 
-    labels = None
-    if "label" in source.dataset("test").element_spec:
-        size = inference_batch(config.image_shape)
-        labels = np.concatenate([batch["label"] for batch in examples(count, size)])
     return EvaluationImages(
-        read=lambda count, size: (batch["image"] for batch in examples(count, size)),
+        read=images,
         image_shape=config.image_shape,
-        num_images=count,
-        labels=labels,
-        class_names=source.class_names if labels is not None else (),
+        num_images=len(places),
+        places=places,
+        labels=None if labels is None else labels[places],
+        class_names=() if labels is None else source.class_names,
         name=source.name,
         description=source.description,
         total=total,
+        choice=choice,
+        num_unlabelled=num_unlabelled,
     )
+
+
+def _check_required(required: Sequence[int], num_images: int, total: int) -> None:
+    for index in required:
+        if not 0 <= index < total:
+            raise UserError(f"--indices has {index}; there are images 0 to {total - 1}")
+    if len(set(required)) > num_images:
+        raise UserError(
+            f"--indices has {len(set(required))} images, more than "
+            f"--num_images={num_images}; evaluate more images"
+        )
+
+
+def _describe_choice(labelled: bool, seed: int, has_required: bool) -> str:
+    text = f"drawn with seed {seed}"
+    if labelled:
+        text += ", of each class as equally many as there are"
+    if has_required:
+        text += ", those of --indices among them"
+    return text

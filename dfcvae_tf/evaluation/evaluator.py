@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import (
     blur,
@@ -30,6 +31,7 @@ from dfcvae_tf.evaluation.judge import (
 )
 from dfcvae_tf.evaluation.measuring import Measured, measure_runs
 from dfcvae_tf.evaluation.notes import data_notes, group_notes, judge_notes
+from dfcvae_tf.evaluation.projector import Embedding
 from dfcvae_tf.evaluation.section import Section, plain
 from dfcvae_tf.evaluation.selection import ARTICLE_INDICES, Selection, select
 from dfcvae_tf.evaluation.settings import Settings
@@ -54,12 +56,12 @@ class Evaluation:
     Attributes:
       results: plain values, ready for JSON; `report.py` shows them.
       figures: name -> PNG.
-      embeddings: run -> z_mean [M, D], class names [M] or None, images [M, H, W, C] uint8.
+      embeddings: run -> what `projector.write_projector` shows of it.
     """
 
     results: dict[str, Any]
     figures: dict[str, bytes]
-    embeddings: dict[str, tuple[np.ndarray, list[str] | None, np.ndarray]]
+    embeddings: dict[str, Embedding]
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ def evaluate(
             f"{MIN_IMAGES}"
         )
     selection = select(data, settings)
+    notes = data_notes(models, data)
+    for note in notes:
+        progress(note)
     judge = build_judge(
         settings.judge,
         settings.judge_layers,
@@ -145,7 +150,7 @@ def evaluate(
         "notes": Section(
             notes=of_judge
             + judge_unknown
-            + data_notes(models, data)
+            + notes
             + group_notes(selection.groups, judge)
         ),
         "reconstructions": _draw_reconstructions(work),
@@ -177,8 +182,10 @@ def _draw_reconstructions(work: _Work) -> Section:
     """The images shown, below them what each run makes of them."""
     shown, labels = work.selection.shown, work.data.labels
     titles = [
-        f"#{place}" if labels is None else work.data.class_names[labels[place]]
-        for place in shown
+        f"#{work.data.places[row]}"
+        if labels is None
+        else work.data.class_names[labels[row]]
+        for row in shown
     ]
     rows = [(ORIGINALS, work.measured.originals.images(shown))]
     for name, kept in work.measured.reconstructions.items():
@@ -231,7 +238,7 @@ def _walk_latents(work: _Work) -> dict[str, Section]:
     latents, selection = work.measured.latents, work.selection
     sections = {
         "interpolations": latent_space.draw_interpolations(
-            models, latents, selection.interpolations
+            models, latents, selection.interpolations, work.data.places
         ),
         "traversals": latent_space.draw_traversals(
             models, latents, selection.shown[0], settings.num_traversals
@@ -273,18 +280,20 @@ def _move_images(work: _Work) -> Section:
 
 
 def _describe_data(data: EvaluationImages, selection: Selection) -> dict[str, Any]:
-    of_article = selection.shown == list(ARTICLE_INDICES.values())
+    shown = data.places[selection.shown]
+    of_article = data.name in MNIST and shown.tolist() == list(ARTICLE_INDICES.values())
     return {
         "name": data.name,
         "description": data.description,
         "is_mnist": data.is_mnist,
         "num_images": data.num_images,
         "num_test_images": data.total,
+        "choice": data.choice,
         "image_shape": data.image_shape,
         "class_names": data.class_names,
-        "shown": selection.shown,
+        "shown": shown,
         "shown_in_article": of_article and list(ARTICLE_INDICES),
-        "interpolations": selection.interpolations,
+        "interpolations": data.places[np.array(selection.interpolations, int)],
         "groups": {name: mask.sum() for name, mask in selection.groups.items()},
     }
 
@@ -303,16 +312,15 @@ def _join_runs(
     }
 
 
-def _embeddings(
-    work: _Work,
-) -> dict[str, tuple[np.ndarray, list[str] | None, np.ndarray]]:
+def _embeddings(work: _Work) -> dict[str, Embedding]:
     data, embedded = work.data, work.selection.embedded
-    names = None
+    columns: dict[str, list[str]] = {}
     if data.labels is not None:
-        names = [data.class_names[label] for label in data.labels[embedded]]
+        columns["label"] = [data.class_names[label] for label in data.labels[embedded]]
+    columns["test image"] = [str(place) for place in data.places[embedded]]
     pixels = work.measured.originals.pixels(embedded)
     return {
-        name: (latents.z_mean[embedded], names, pixels)
+        name: (latents.z_mean[embedded], columns, pixels)
         for name, latents in work.measured.latents.items()
     }
 

@@ -23,8 +23,16 @@ def draw_interpolations(
     models: Mapping[str, LoadedRun],
     latents: Mapping[str, Latents],
     ends: Sequence[tuple[int, int]],
+    places: np.ndarray,
 ) -> Section:
-    """Interpolations between images: linear and spherical rows of each run, per pair."""
+    """Interpolations between images: linear and spherical rows of each run, per pair.
+
+    Args:
+      models: by name.
+      latents: by run.
+      ends: rows of the first and the last image of each pair.
+      places: [N], where in the test split the image of each row stands.
+    """
     section = Section()
     rows = []
     for start, end in ends:
@@ -37,8 +45,8 @@ def draw_interpolations(
                     )
                 except UserError as error:  # no arc, as between opposite latents
                     section.notes.append(
-                        f"No {path} interpolation of {name} between images {start} and "
-                        f"{end}: {error}."
+                        f"No {path} interpolation of {name} between test images "
+                        f"{places[start]} and {places[end]}: {error}."
                     )
                     continue
                 rows.append((f"{name}, {path}", model.decode(points)))

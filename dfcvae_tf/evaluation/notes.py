@@ -19,7 +19,13 @@ def data_notes(models: Mapping[str, LoadedRun], data: EvaluationImages) -> list[
     notes = []
     if data.num_images < data.total:
         notes.append(
-            f"Only the first {data.num_images} of {data.total} test images were used."
+            f"{data.num_images} of {data.total} test images were used, {data.choice}."
+        )
+    if data.num_unlabelled:
+        notes.append(
+            f"{data.num_unlabelled} of {data.total} test images have a label that is "
+            "none of the classes (-1 stands for an unknown one): the images are evaluated "
+            "as without labels."
         )
     trained = {
         name: read_provenance(model.run).get("dataset", "unknown")

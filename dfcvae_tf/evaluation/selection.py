@@ -34,13 +34,13 @@ ARTICLE_INTERPOLATIONS = (("1", "5"), ("1", "3"), ("3", "7"))
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of N images have which part in an evaluation.
+    """Which of N images have which part in an evaluation; rows of `EvaluationImages`.
 
     Attributes:
-      shown: places, in the test split, of the images shown.
-      interpolations: (start, end), places likewise.
+      shown: rows of the images shown.
+      interpolations: (start, end), rows likewise.
       groups: name -> bool [N], see `class_groups`.
-      embedded: places of the images on the maps, drawn at random; the first of them are
+      embedded: rows of the images on the maps, drawn at random; the first of them are
         those that are moved.
     """
 
@@ -54,10 +54,12 @@ def select(data: EvaluationImages, settings: Settings) -> Selection:
     """Chooses by the settings.
 
     Raises:
-      UserError: an index is out of range, or a group does not fit the data.
+      UserError: an index is not of these images, or a group does not fit the data.
     """
     count, labels, seed = data.num_images, data.labels, settings.seed
-    shown = choose_indices(settings.indices, count, labels, data.is_mnist, seed)
+    shown = data.rows_of(settings.indices) or choose_shown(
+        count, labels, data.is_mnist, seed
+    )
     return Selection(
         shown=shown,
         interpolations=choose_interpolations(shown, labels, data.class_names),
@@ -68,31 +70,20 @@ def select(data: EvaluationImages, settings: Settings) -> Selection:
     )
 
 
-def choose_indices(
-    wanted: Sequence[int],
-    count: int,
-    labels: np.ndarray | None,
-    is_mnist: bool,
-    seed: int,
+def choose_shown(
+    count: int, labels: np.ndarray | None, is_mnist: bool, seed: int
 ) -> list[int]:
-    """Returns the places, in the test split, of the images to show.
+    """Returns the rows of the images to show where the user names none.
+
+    The article's images on the whole test split of MNIST, else one of each of the first
+    ten classes, else any ten.
 
     Args:
-      wanted: what the user asked for; () chooses the article's images on the whole test
-        split of MNIST, else one of each of the first ten classes, else any ten.
       count: number of images, N.
       labels: [N] int, or None.
       is_mnist: whether the images are the whole test split of MNIST.
       seed: of the choice.
-
-    Raises:
-      UserError: an index is out of range.
     """
-    for index in wanted:
-        if not 0 <= index < count:
-            raise UserError(f"--indices has {index}; there are images 0 to {count - 1}")
-    if wanted:
-        return list(wanted)
     if is_mnist:
         return list(ARTICLE_INDICES.values())
     rng = np.random.default_rng(seed)
@@ -103,18 +94,18 @@ def choose_indices(
 
 
 def choose_interpolations(
-    indices: Sequence[int], labels: np.ndarray | None, class_names: Sequence[str]
+    shown: Sequence[int], labels: np.ndarray | None, class_names: Sequence[str]
 ) -> list[tuple[int, int]]:
-    """Returns up to three (start, end), places in the test split, to interpolate between.
+    """Returns up to three (start, end), rows, to interpolate between.
 
     The article's pairs of digits where the shown images have these, else the first six
     of the shown images in pairs.
     """
     if labels is not None and are_digits(class_names):
-        of_class = {class_names[labels[i]]: i for i in reversed(indices)}
+        of_class = {class_names[labels[i]]: i for i in reversed(shown)}
         if all(a in of_class and b in of_class for a, b in ARTICLE_INTERPOLATIONS):
             return [(of_class[a], of_class[b]) for a, b in ARTICLE_INTERPOLATIONS]
-    return list(zip(indices[0:6:2], indices[1:6:2], strict=False))
+    return list(zip(shown[0:6:2], shown[1:6:2], strict=False))
 
 
 def class_groups(

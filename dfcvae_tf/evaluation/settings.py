@@ -10,7 +10,8 @@ class Settings:
     """How to evaluate, and how much of what.
 
     Attributes:
-      indices: of the images shown; () as `selection.choose_indices` says.
+      indices: places in the test split of the images shown; () as
+        `selection.choose_shown` says.
       groups: of classes; {} as `selection.class_groups` says.
       judge, judge_layers, judge_weights: see `judge.build_judge`.
       importance_samples: k of the importance-weighted NLL.

@@ -48,7 +48,13 @@ def test_other_and_different_data_are_said(trained_on):
 
 def test_a_part_of_the_test_split_is_said(trained_on):
     (note,) = data_notes({"a": trained_on("mnist")}, data(total=10_000))
-    assert "first 100 of 10000 test images" in note
+    assert note == "100 of 10000 test images were used, drawn with seed 0."
+
+
+def test_labels_that_are_unknown_are_said(trained_on):
+    images = dataclasses.replace(data(), num_unlabelled=7)
+    (note,) = data_notes({"a": trained_on("mnist")}, images)
+    assert "7 of 100 test images have a label that is none of the classes" in note
 
 
 def test_small_and_empty_groups_are_said():

@@ -75,7 +75,7 @@ def test_every_part_of_the_evaluation_is_there(evaluation):
         assert set(report.MEASURES) <= set(run)
     assert results["held_out_classifier"]["name"] == "mnist_judge"
     assert results["held_out_classifier"]["accuracy"] > 0.9
-    assert any("first 120 of 10000" in note for note in results["notes"])
+    assert any("120 of 10000 test images" in note for note in results["notes"])
     assert any("Fewer than 30 images in class 0" in note for note in results["notes"])
     assert {v["supported"] for v in results["blur"]["verdicts"]} == {True}
     (difference,) = results["measures"]["differences"]

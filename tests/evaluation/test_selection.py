@@ -6,8 +6,10 @@ import pytest
 from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import selection
+from dfcvae_tf.evaluation.settings import Settings
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.run_dir import ASSETS_DIR
+from tests.evaluation.streams import stream
 
 LABELS = np.array([2, 0, 1, 0, 2, 2])
 NAMES = ("cat", "dog", "eel")
@@ -19,27 +21,29 @@ def mnist_labels():
 
 
 def test_the_articles_images_show_every_digit_once(mnist_labels):
-    shown = selection.choose_indices((), 10_000, mnist_labels, True, seed=0)
+    shown = selection.choose_shown(10_000, mnist_labels, True, seed=0)
     assert mnist_labels[shown].tolist() == list(range(10))
     ends = selection.choose_interpolations(shown, mnist_labels, DIGITS)
     assert [tuple(mnist_labels[list(p)]) for p in ends] == [(1, 5), (1, 3), (3, 7)]
 
 
 def test_other_data_shows_one_of_each_class():
-    shown = selection.choose_indices((), 6, LABELS, False, seed=0)
+    shown = selection.choose_shown(6, LABELS, False, seed=0)
     assert LABELS[shown].tolist() == [0, 1, 2]
-    assert shown == selection.choose_indices((), 6, LABELS, False, seed=0)
+    assert shown == selection.choose_shown(6, LABELS, False, seed=0)
     assert selection.choose_interpolations(shown, LABELS, NAMES) == [
         (shown[0], shown[1])
     ]
-    unlabelled = selection.choose_indices((), 6, None, False, seed=0)
+    unlabelled = selection.choose_shown(6, None, False, seed=0)
     assert unlabelled == [0, 1, 2, 3, 4, 5]
 
 
-def test_wanted_indices_are_checked():
-    assert selection.choose_indices((5, 0), 6, LABELS, False, seed=0) == [5, 0]
-    with pytest.raises(UserError, match="--indices has 6; there are images 0 to 5"):
-        selection.choose_indices((6,), 6, LABELS, False, seed=0)
+def test_wanted_images_are_named_by_their_places_in_the_split():
+    data = stream(np.zeros((6, 4, 4, 1), np.float32), total=20)  # places 1, 3, 5, …
+    settings = Settings(indices=(5, 1))
+    assert selection.select(data, settings).shown == [2, 0]
+    with pytest.raises(UserError, match="--indices has 4, which is not among the 6"):
+        selection.select(data, Settings(indices=(4,)))
 
 
 def test_digits_are_grouped_as_in_the_article(mnist_labels):
