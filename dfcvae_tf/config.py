@@ -396,6 +396,20 @@ def differing_settings(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     return different
 
 
+def preparation(config: Config) -> dict[str, Any]:
+    """Returns name -> value of the settings by which an image becomes what a run sees.
+
+    That is every setting of the data but those that say where and how it is read. The
+    size and the channels that images are brought to are `image_shape`.
+    """
+    elsewhere = ("dataset", "image_size", "color")
+    return {
+        name: each.of(config)
+        for name, each in SETTINGS.items()
+        if each.section == "data" and not each.runtime and name not in elsewhere
+    }
+
+
 def to_dict(config: Config) -> dict[str, Any]:
     """Returns the settings as nested plain values, ready for JSON."""
     return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -230,6 +230,8 @@ LATER = [
             "--runs=a=pretrained:mnist": "unknown pretrained run 'mnist'",
             "--runs=a=unfinished": "training did not finish",
             f"{EVALUATE},own=small": "vae 28x28x1, dfc 28x28x1, own 32x48x3",
+            "--runs=a=faces,b=cropped": "different --crop (a center, b hou), so",
+            "--runs=b=cropped,a=faces": "different --crop (b hou, a center), so",
             "--num_images=50 --indices=10000": "there are images 0 to 9999",
             "--num_images=4 --indices=1,2,3,4,5": "more than --num_images=4",
             "--num_images=3": "evaluate at least 4",
@@ -297,6 +299,7 @@ def _runs(place, tiny_celeba):
     faces = untrained_run(
         place / "faces", (16, 16, 3), dataset=f"celeba:{tiny_celeba}", **small
     )
+    untrained_run(place / "cropped", (16, 16, 3), crop="hou", **small)
     assert run_here(attributes, "vectors", f"--run_dir={faces}") == 0
 
 

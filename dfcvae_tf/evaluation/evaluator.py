@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.config import Config, preparation
 from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import (
@@ -82,19 +83,35 @@ def load_runs(runs: Mapping[str, str]) -> dict[str, LoadedRun]:
     """Loads runs by name.
 
     Raises:
-      UserError: a run cannot be loaded, or they make images of different shapes.
+      UserError: a run cannot be loaded, or not all of them see an image alike.
     """
     models = {name: load_for_inference(path) for name, path in runs.items()}
-    shapes = {
-        name: "x".join(map(str, model.config.image_shape or ()))
-        for name, model in models.items()
-    }
+    _check_alike({name: model.config for name, model in models.items()})
+    return models
+
+
+def _check_alike(configs: Mapping[str, Config]) -> None:
+    """Raises UserError unless an image is prepared for all runs in the same way.
+
+    All are given the same pixels. With different crops, say, all but one would be
+    measured on pictures as they never saw any.
+    """
+    shapes = {n: "x".join(map(str, c.image_shape or ())) for n, c in configs.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise UserError(
             f"the runs make images of different shapes ({listed}); evaluate them apart"
         )
-    return models
+    prepared = {name: preparation(config) for name, config in configs.items()}
+    for setting in next(iter(prepared.values())):
+        values = {name: settings[setting] for name, settings in prepared.items()}
+        if len(set(values.values())) > 1:
+            listed = ", ".join(f"{name} {value}" for name, value in values.items())
+            raise UserError(
+                f"the runs were trained with different --{setting} ({listed}), so they "
+                "cannot be measured on the same pictures; evaluate them in calls of "
+                "their own"
+            )
 
 
 def evaluate(
