@@ -35,22 +35,28 @@ def compare_blur(
 
     Args:
       table: what was measured.
-      comparisons: of the table.
+      comparisons: of the table; where it compares no images, there are no tests and no
+        verdicts.
       data: labels and class names are used.
       groups: name -> bool [N], see `selection.class_groups`.
     """
     section = Section()
     values = table.column("laplacian_variance")
-    tests = comparisons.compare_groups(table.pairs(), "laplacian_variance")
+    tests = [
+        pair
+        for pair in comparisons.compare_groups(table.pairs(), "laplacian_variance")
+        if pair.groups
+    ]
     for name in table.runs:
         section.runs[name] = {
-            ratio: table.values[name][measure].mean()
-            / table.values[ORIGINALS][measure].mean()
+            ratio: table.values[name][measure].mean() / of_originals
             for ratio, measure in _RATIOS.items()
+            # Nothing is relative to originals that have none.
+            if (of_originals := table.values[ORIGINALS][measure].mean()) > 0
         }
     verdicts = []
-    for first, second in table.run_pairs():
-        ratio = section.runs[first]["high_frequency_ratio"]
+    for first, second in table.run_pairs() if tests else ():
+        ratio = section.runs[first].get("high_frequency_ratio")
         verdict = _assess(first, second, comparisons, ratio)
         if verdict is None:
             section.notes.append(
@@ -91,6 +97,8 @@ def _draw(
     pictures["blur_histograms"] = figures.histograms(
         values, selection.asked_for(groups, data.class_names), _AXIS
     )
+    if not tests:
+        return pictures
     pictures["blur_differences"] = figures.difference_intervals(
         {
             f"{pair.first} − {pair.second}": [
@@ -105,7 +113,10 @@ def _draw(
 
 
 def _assess(
-    first: str, second: str, comparisons: Comparisons, high_frequency_ratio: float
+    first: str,
+    second: str,
+    comparisons: Comparisons,
+    high_frequency_ratio: float | None,
 ) -> SharpnessVerdict | None:
     """The verdict over all images; None where fewer than two originals have edges."""
     laplacian, blurred, edge_recovery = (
@@ -117,6 +128,8 @@ def _assess(
         )
     )
     if laplacian is None or blurred is None or edge_recovery is None:
+        return None
+    if high_frequency_ratio is None:
         return None
     return assess_sharper(
         first,

@@ -160,24 +160,25 @@ def evaluate(
     judged, worth = measured.judged.get(ORIGINALS), None
     if judged and judged.labels is not None and data.labels is not None:
         worth = assess_worth(judged.labels, data.labels)
-    work = _Work(models, data, settings, selection, judge, worth, measured, progress)
-    for note in (of_judge := judge_notes(judged, worth)):
+    urgent = judge_notes(judged, worth)
+    if measured.alike:
+        urgent.append(
+            f"All {data.num_images} test images are alike: tests and verdicts, which "
+            "would count them as different ones, were left out."
+        )
+    for note in urgent:
         progress(note)
-    sections = {
-        "notes": Section(
-            notes=of_judge
-            + judge_unknown
-            + notes
-            + group_notes(selection.groups, judge)
-        ),
-        "reconstructions": _draw_reconstructions(work),
-        **_compare_runs(work),
-        **_measure_likelihood(work),
-        **_draw_samples(work),
-        **_walk_latents(work),
-        "maps": _map_latents(work),
-        "sensitivity": _move_images(work),
-    }
+    notes = [*urgent, *judge_unknown, *notes, *group_notes(selection.groups, judge)]
+    work = _Work(models, data, settings, selection, judge, worth, measured, progress)
+    sections = {"notes": Section(notes=notes)}
+    for what, part in _PARTS.items():
+        try:
+            sections |= part(work)
+        except UserError as error:
+            # The rest stands.
+            note = f"{what} left out: {error}."
+            progress(note)
+            sections[what] = Section(notes=[note])
     return Evaluation(
         results=plain(
             {
@@ -195,7 +196,7 @@ def evaluate(
     )
 
 
-def _draw_reconstructions(work: _Work) -> Section:
+def _draw_reconstructions(work: _Work) -> dict[str, Section]:
     """The images shown, below them what each run makes of them."""
     shown, labels = work.selection.shown, work.data.labels
     titles = [
@@ -207,14 +208,18 @@ def _draw_reconstructions(work: _Work) -> Section:
     rows = [(ORIGINALS, work.measured.originals.images(shown))]
     for name, kept in work.measured.reconstructions.items():
         rows.append((name, kept.images(shown)))
-    return Section(figures={"reconstructions": figures.image_rows(rows, titles)})
+    picture = figures.image_rows(rows, titles)
+    return {"reconstructions": Section(figures={"reconstructions": picture})}
 
 
 def _compare_runs(work: _Work) -> dict[str, Section]:
     """What the table of measures says."""
     work.progress("comparing the runs, pair by pair")
     table, groups = work.measured.table, work.selection.groups
-    comparisons = Comparisons(table.values, groups, work.settings.seed)
+    compared = groups
+    if work.measured.alike:
+        compared = {name: np.zeros_like(mask) for name, mask in groups.items()}
+    comparisons = Comparisons(table.values, compared, work.settings.seed)
     return {
         "blur": blur.compare_blur(table, comparisons, work.data, groups),
         "fidelity": fidelity.compare_agreement(table, comparisons, work.worth),
@@ -268,7 +273,7 @@ def _walk_latents(work: _Work) -> dict[str, Section]:
     return sections
 
 
-def _map_latents(work: _Work) -> Section:
+def _map_latents(work: _Work) -> dict[str, Section]:
     work.progress("mapping latents to two dimensions")
     data, embedded = work.data, work.selection.embedded
     maps = latent_space.draw_maps(
@@ -277,10 +282,10 @@ def _map_latents(work: _Work) -> Section:
         data.class_names,
         work.settings.seed,
     )
-    return Section(figures=maps)
+    return {"maps": Section(figures=maps)}
 
 
-def _move_images(work: _Work) -> Section:
+def _move_images(work: _Work) -> dict[str, Section]:
     work.progress("moving images: sensitivity of the losses")
     moved = work.selection.embedded[: work.settings.num_moved]
     section = sensitivity.measure_losses(
@@ -293,7 +298,19 @@ def _move_images(work: _Work) -> Section:
     )
     for note in section.notes:
         work.progress(note)
-    return section
+    return {"sensitivity": section}
+
+
+# How a part begins the note that says why it is missing -> what makes it.
+_PARTS: dict[str, Callable[[_Work], dict[str, Section]]] = {
+    "The reconstructions were": _draw_reconstructions,
+    "The measures of single images were": _compare_runs,
+    "The likelihood was": _measure_likelihood,
+    "The samples were": _draw_samples,
+    "The interpolations and traversals were": _walk_latents,
+    "The maps of latents were": _map_latents,
+    "The sensitivity of the losses was": _move_images,
+}
 
 
 def _describe_data(data: EvaluationImages, selection: Selection) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
 from dfcvae_tf.metrics import frechet
 from dfcvae_tf.metrics.comparisons import Comparisons
 from dfcvae_tf.metrics.paired import PairedComparison, format_p
-from dfcvae_tf.metrics.sharpness_verdict import SIGNIFICANCE
+from dfcvae_tf.metrics.sharpness_verdict import is_higher
 
 _SURE = 0.9
 
@@ -121,7 +121,7 @@ def _assess_agreement(
     test: PairedComparison,
 ) -> dict[str, Any]:
     """Says whether the first's label agreement, a share in [0, 1], is the higher one."""
-    supported = test.ci_low > 0 and test.p_value < SIGNIFICANCE
+    supported = is_higher(test)
     claim = f"the label agreement of {first} is higher than that of {second}"
     numbers = (
         f"{100 * first_share:.1f} % against {100 * second_share:.1f} %, "

@@ -45,6 +45,7 @@ class Measured:
       judged: originals and each run's reconstructions; {} without a judge.
       originals: those shown and those kept.
       reconstructions: by run; of those shown.
+      alike: whether all images are one and the same.
     """
 
     table: MeasureTable
@@ -52,6 +53,7 @@ class Measured:
     judged: dict[str, Judgement]
     originals: ChosenImages
     reconstructions: dict[str, ChosenImages]
+    alike: bool
 
 
 def measure_runs(
@@ -73,7 +75,7 @@ def measure_runs(
       seed: of the latents that are drawn.
 
     Raises:
-      UserError: a run makes latents or images that are not finite.
+      UserError: a run makes latents or images that are not finite, or the judge features.
     """
     forward = {name: build_forward(model, seed) for name, model in models.items()}
     originals = ChosenImages([*shown, *kept])
@@ -81,14 +83,18 @@ def measure_runs(
     tables: list[MeasureTable] = []
     latents: dict[str, list[Latents]] = {name: [] for name in models}
     judged: dict[str, list[Judgement]] = {name: [] for name in (ORIGINALS, *models)}
-    start = 0
+    start, alike = 0, True
     for index, images in enumerate(data.batches()):
+        if index == 0:
+            first_image = images[0]
+        alike = alike and bool((images == first_image).all())
         outputs = {name: run(images, index) for name, run in forward.items()}
         _check_finite(outputs, models)
         made = {name: output.reconstructions for name, output in outputs.items()}
         judgements: dict[str, Judgement] = {}
         if judge is not None:
             judgements = {n: judge(x) for n, x in {ORIGINALS: images, **made}.items()}
+            _check_judgements(judge, judgements)
         tables.append(_measure_batch(images, outputs, judgements))
         originals.add(start, images)
         for name, output in outputs.items():
@@ -104,6 +110,7 @@ def measure_runs(
         judged={n: join_judgements(parts) for n, parts in judged.items() if parts},
         originals=originals,
         reconstructions=reconstructions,
+        alike=alike,
     )
 
 
@@ -146,6 +153,16 @@ def _check_finite(
                 raise UserError(
                     f"{name} ({models[name].run}) makes latents or images that are not "
                     "finite; it cannot be evaluated"
+                )
+
+
+def _check_judgements(judge: Judge, judgements: Mapping[str, Judgement]) -> None:
+    for name, judged in judgements.items():
+        for values in (judged.features, judged.confidence):
+            if values is not None and not np.isfinite(values).all():
+                raise UserError(
+                    f"the judge {judge.name} gives values that are not finite for the "
+                    f"images of {name}; choose another with --judge"
                 )
 
 

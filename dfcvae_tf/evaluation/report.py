@@ -144,7 +144,7 @@ def render(results: dict[str, Any], figures: dict[str, bytes]) -> str:
             for table in (SHARPNESS, FIDELITY, SAMPLES, LATENTS)
         },
         measures=MEASURES,
-        differences=results["measures"]["differences"],
+        differences=results.get("measures", {}).get("differences", []),
         verdicts=verdicts(results),
     )
 
@@ -197,7 +197,8 @@ def terminal_table(results: dict[str, Any]) -> str:
 
 def verdicts(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the claims that were tested, each with "supported" and a "sentence"."""
-    return results["blur"]["verdicts"] + results["fidelity"]["verdicts"]
+    sections = [results.get(name, {}) for name in ("blur", "fidelity")]
+    return [v for section in sections for v in section.get("verdicts", [])]
 
 
 def _unranked(results: dict[str, Any]) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ def measure_losses(
       labels: [M] int, their classes, or None.
       read_model_files: whether files that runs name for their perceptual model are read.
       seed: of directions, of the other images and of the intervals.
+
+    Raises:
+      UserError: the images are all alike.
     """
     if labels is not None and len(np.unique(labels)) < 2:
         labels = None  # no image is of another class
@@ -49,6 +52,11 @@ def measure_losses(
         losses,
         seed,
     )
+    for name in losses:
+        if name not in curves["shift"]:
+            section.notes.append(
+                f"The {name} was left out: it is 0 or not finite between the images."
+            )
     section.results = {
         "num_images": len(places),
         "others_of_another_class": labels is not None,

@@ -18,14 +18,13 @@ def summarize(table: MeasureTable, comparisons: Comparisons) -> Section:
     section = Section()
     for name in table.runs:
         section.runs[name] = {
-            measure: np.nanmean(x) for measure, x in table.values[name].items()
+            measure: np.nanmean(x)
+            for measure, x in table.values[name].items()
+            if not np.isnan(x).all()
         }
     section.results["differences"] = [
-        {
-            "first": first,
-            "second": second,
-            "measures": comparisons.compare_measures(first, second, ALL),
-        }
+        {"first": first, "second": second, "measures": measures}
         for first, second in table.run_pairs()
+        if (measures := comparisons.compare_measures(first, second, ALL))
     ]
     return section

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from dfcvae_tf.errors import UserError
+
 # images [N, H, W, C], others [N, H, W, C] -> [N] distances
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
+PIXEL_LOSS = "pixel loss (squared error)"
 SHIFTS = (0, 1, 2, 3, 4)  # pixels
 ANGLES = (0, 5, 10, 15, 20, 25, 30)  # degrees
 _RESAMPLES = 1000
@@ -111,9 +114,13 @@ def measure_sensitivity(
       seed: of directions, of the other images and of the intervals.
 
     Returns:
-      "shift" and "rotation" -> loss name -> curve.
+      "shift" and "rotation" -> loss name -> curve. A loss is left out that has no mean
+      above 0 between images and others, or is not finite.
+
+    Raises:
+      UserError: the images are all alike, so that no loss can be relative to another.
     """
-    losses = {"pixel loss (squared error)": squared_pixel_error, **losses}
+    losses = {PIXEL_LOSS: squared_pixel_error, **losses}
     others = random_others(count, labels, seed)
     steps, senses = draw_moves(count, seed)
     units: dict[str, list[np.ndarray]] = {name: [] for name in losses}
@@ -128,15 +135,26 @@ def measure_sensitivity(
             units[name].append(loss(batch, strangers))
             shifted[name].append(np.stack([loss(batch, moved) for moved in shifts]))
             rotated[name].append(np.stack([loss(batch, moved) for moved in rotations]))
+    unit = {name: np.concatenate(parts) for name, parts in units.items()}
+    if not unit[PIXEL_LOSS].any():
+        raise UserError(
+            f"the {count} images are all alike, and there is no other to compare with"
+        )
+    measured = [
+        name
+        for name in losses
+        if unit[name].mean() > 0
+        and all(np.isfinite(part).all() for part in shifted[name] + rotated[name])
+    ]
     return {
         kind: {
             name: _curve(
                 amounts,
                 np.concatenate(distances[name], axis=1),
-                np.concatenate(units[name]),
+                unit[name],
                 seed,
             )
-            for name in losses
+            for name in measured
         }
         for kind, amounts, distances in (
             ("shift", SHIFTS, shifted),
@@ -177,6 +195,8 @@ def _curve(
     count = len(unit)
     drawn = np.random.default_rng(seed).integers(0, count, (_RESAMPLES, count))
     unit_means = unit[drawn].mean(axis=1)
+    # Where most images are alike, a resample may hold none that differs from its other.
+    drawn, unit_means = drawn[unit_means > 0], unit_means[unit_means > 0]
     ratios = [d[drawn].mean(axis=1) / unit_means for d in distances]
     low, high = np.percentile(ratios, [2.5, 97.5], axis=1)
     relative = distances.mean(axis=1) / unit.mean()

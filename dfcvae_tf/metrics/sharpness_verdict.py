@@ -5,6 +5,7 @@ The variance of the Laplacian rises with every edge, but with noise and ringing 
 """
 
 import dataclasses
+import math
 
 from dfcvae_tf.metrics import paired
 
@@ -42,7 +43,7 @@ class SharpnessVerdict:
                 f"{_describe(self.edge_recovery)}; high-frequency energy "
                 f"{self.high_frequency_ratio:.2f} times that of the originals."
             )
-        if not _is_higher(self.laplacian):
+        if not is_higher(self.laplacian):
             return f"Not supported: {self.sharper} is not sharper: {self.reasons[0]}."
         return (
             f"Not supported: {self.sharper} has the higher Laplacian variance than "
@@ -83,17 +84,17 @@ def assess_sharper(
         the originals.
     """
     reasons = []
-    if not _is_higher(laplacian):
+    if not is_higher(laplacian):
         reasons.append(
             f"its Laplacian variance is not higher than that of {second} "
             f"({_describe(laplacian)})"
         )
-    if not _is_higher(blurred):
+    if not is_higher(blurred):
         reasons.append(
             "after a blur of 1 pixel its Laplacian variance is not higher "
             f"({_describe(blurred)})"
         )
-    if not _is_higher(edge_recovery, by=MIN_EDGE_RECOVERY_GAIN):
+    if not is_higher(edge_recovery, by=MIN_EDGE_RECOVERY_GAIN):
         reasons.append(
             "after a blur of 1 pixel its recovery of the originals' edges is not higher "
             f"by more than {MIN_EDGE_RECOVERY_GAIN}, which noise could bring about "
@@ -116,8 +117,15 @@ def assess_sharper(
     )
 
 
-def _is_higher(comparison: paired.PairedComparison, by: float = 0.0) -> bool:
-    return comparison.ci_low > by and comparison.p_value < SIGNIFICANCE
+def is_higher(comparison: paired.PairedComparison, by: float = 0.0) -> bool:
+    """Whether the first is higher by more than `by`, as `assess_sharper` says.
+
+    Where all differences are equal, t is infinite and its p 0 however few there are; the
+    p of Wilcoxon's test, which knows how many they are, takes its place.
+    """
+    equal = math.isinf(comparison.t_statistic)
+    p_value = comparison.wilcoxon_p if equal else comparison.p_value
+    return comparison.ci_low > by and p_value < SIGNIFICANCE
 
 
 def _describe(comparison: paired.PairedComparison) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import re
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import (
@@ -174,6 +176,7 @@ class Trainer:
         training = self.config.training
         step = self._restore()
         self._start_writing(step)
+        self._tell_of_alike_images()
         batches = iter(self._train_batches(step))
         with StopSignals() as stop, self._open_log(step) as log:
             while step < self.total_steps:
@@ -305,6 +308,19 @@ class Trainer:
         source = representative(self.source, split, count, seed)
         batches = pipeline.eval_batches(source, split, uncached, self.image_shape, size)
         return batches.take(-(-count // size)).map(lambda batch: batch["image"])
+
+    def _tell_of_alike_images(self) -> None:
+        """Says so where there is nothing to learn but one image."""
+        count = self.source.num_examples["train"]
+        first = self.shown_images["train"][:1]
+        # Nearly always the images shown differ, and no other is read.
+        shown = [self.shown_images["train"]]
+        batches = itertools.chain(shown, self._some_images("train", count))
+        if self.chief and all(np.all(batch == first) for batch in batches):
+            logging.warning(
+                "all %d training images are alike: there is nothing to learn but one image",
+                count,
+            )
 
     def _evaluate(self, step: int, log: RunLog) -> dict[str, float]:
         """Runs the whole test split once; returns the mean of every scalar."""

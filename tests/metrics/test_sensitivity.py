@@ -1,11 +1,13 @@
 """Losses on moved images: losses whose curve is known, and real digits."""
 
 import dataclasses
+import warnings
 
 import cv2
 import numpy as np
 import pytest
 
+from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.metrics import sensitivity
 from dfcvae_tf.run_dir import ASSETS_DIR
@@ -32,6 +34,26 @@ def test_shift_moves_whole_pixels(digits):
         assert np.min(errors, axis=0).max() == 0
         if pixels:
             assert len(set(np.argmin(errors, axis=0))) == 4
+
+
+def test_without_other_images_there_is_nothing_to_be_relative_to(digits):
+    images = np.repeat(digits[0][:1], 40, axis=0)
+
+    def measure(**losses):
+        return sensitivity.measure_sensitivity(
+            lambda rows: images[rows], len(images), 7, None, losses, seed=0
+        )
+
+    with pytest.raises(UserError, match="the 40 images are all alike"):
+        measure()
+    images[7] = digits[0][1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shift = measure(
+            zero=lambda a, b: np.zeros(len(a)), nan=lambda a, b: np.full(len(a), np.nan)
+        )["shift"]
+    (curve,) = shift.values()  # that of the pixel loss
+    assert np.isfinite([curve.relative, curve.low, curve.high]).all()
 
 
 def test_rotation_keeps_the_centre_and_turns_the_rest():

@@ -8,7 +8,8 @@ from dfcvae_tf.files import read_arrays
 from dfcvae_tf.metrics import sharpness
 from dfcvae_tf.metrics.comparisons import Comparisons
 from dfcvae_tf.metrics.measures import measure_images
-from dfcvae_tf.metrics.sharpness_verdict import assess_sharper
+from dfcvae_tf.metrics.paired import compare_paired
+from dfcvae_tf.metrics.sharpness_verdict import assess_sharper, is_higher
 
 
 @pytest.fixture(name="digits", scope="module")
@@ -47,6 +48,13 @@ def test_originals_are_sharper_than_their_blur(digits):
     assert verdict.high_frequency_ratio == pytest.approx(1.0)
     assert verdict.sentence.startswith("Supported: dfc is sharper than vae: ")
     assert "n 500" in verdict.sentence
+
+
+@pytest.mark.parametrize(("count", "supported"), [(4, False), (12, True)])
+def test_equal_differences_count_as_many_as_they_are(count, supported):
+    agrees = compare_paired(np.ones(count), np.zeros(count))
+    assert agrees.p_value == 0.0
+    assert is_higher(agrees) == supported  # of Wilcoxon's test: 2 / 2**count
 
 
 @pytest.mark.parametrize("kind", ["free", "clipped", "proportional"])
