@@ -16,7 +16,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.data.source import Source
+from dfcvae_tf.data.source import SPLITS, Source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file, write_arrays
 from dfcvae_tf.images import to_float
@@ -64,8 +64,9 @@ def train_classifier(source: Source, settings: Settings) -> Result:
       settings: the network's name and how it is trained.
 
     Raises:
-      UserError: the source has no labels, images of several sizes, too few images, or
-        images that do not suit the network; or training diverged.
+      UserError: the source has no labels or some that are no class, images of several
+        sizes, too few images, or images that do not suit the network; or training
+        diverged.
     """
     start = time.perf_counter()
     shape = _check(source, settings)
@@ -239,6 +240,17 @@ def _check(source: Source, settings: Settings) -> tuple[int, int, int]:
         )
     if source.num_examples["test"] < 1:
         raise UserError(f"{source.name} has no test images to measure the accuracy on")
+    for split in SPLITS:
+        labels = source.read_labels(split)
+        assert labels is not None  # there are classes
+        unknown = labels[(labels < 0) | (labels >= len(source.class_names))]
+        if len(unknown):
+            raise UserError(
+                f"{len(unknown)} of the {len(labels)} {split} images of {source.name} "
+                f"have a label that is none of its {len(source.class_names)} classes "
+                f"({unknown[0]}; -1 stands for an unknown one); a classifier needs a "
+                "dataset with the label of every image"
+            )
     return height, width, channels
 
 
