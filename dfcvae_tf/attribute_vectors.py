@@ -26,12 +26,15 @@ from dfcvae_tf.files import (
     write_arrays,
     write_json,
 )
+from dfcvae_tf.names import read_names, separated_by
 from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
 
 ARRAYS, FACTS = "vectors.npz", "vectors.json"
 # A mean of fewer images is one image.
 MIN_IMAGES = 2
+# (name, sign) of each vector that is added up, sign 1 or -1.
+Edit = tuple[tuple[str, int], ...]
 _PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy")
 
 
@@ -59,7 +62,7 @@ class AttributeVectors:
         """Returns the sum of some vectors, [D] float32.
 
         Args:
-          parts: (name, sign), as `parse_edit` returns them.
+          parts: (name, sign), as `parse_edits` returns them.
 
         Raises:
           UserError: a name is unknown.
@@ -71,23 +74,41 @@ class AttributeVectors:
         return np.sum(signed, axis=0)
 
 
-def parse_edit(text: str) -> list[tuple[str, int]]:
-    """Reads attribute names joined by + or -, such as "Smiling-Male" or "-Young".
+def parse_edits(text: str, names: Sequence[str]) -> list[Edit]:
+    """Reads edits with commas between them, such as "Smiling,Eyeglasses-Male,-Young".
+
+    Args:
+      text: each edit is attribute names joined by + or -; see `names.read_names` for
+        names that hold such characters themselves.
+      names: of all attributes.
 
     Returns:
-      (name, sign) each, sign 1 or -1.
+      Each edit as (name, sign), sign 1 or -1.
 
     Raises:
-      UserError: not of this form.
+      UserError: not of this form, a name is unknown, or there are several ways to read it.
     """
-    signed = text.strip().replace("-", "+-").removeprefix("+").split("+")
-    parts = [(part.removeprefix("-"), -1 if part[:1] == "-" else 1) for part in signed]
-    if not all(name for name, _ in parts):
-        raise UserError(
-            f"{text!r} is no attribute; give names joined by + or -, such as "
-            "Smiling+Young or -Male"
-        )
-    return parts
+    read = read_names(
+        text,
+        "attribute",
+        names,
+        f"{text!r} is no attribute; give names joined by + or -, such as Smiling+Young "
+        "or -Male",
+        between=separated_by("+", "-", ",", ",+", ",-"),
+        first=separated_by("", "+", "-"),
+    )
+    edits: list[list[tuple[str, int]]] = [[]]
+    for joint, name in read:
+        if joint.startswith(","):
+            edits.append([])
+        edits[-1].append((name, -1 if joint.endswith("-") else 1))
+    return [tuple(edit) for edit in edits]
+
+
+def edit_title(edit: Edit) -> str:
+    """Returns an edit as text, such as "Smiling-Male"."""
+    signed = [f"{'-' if sign < 0 else '+'}{name}" for name, sign in edit]
+    return "".join(signed).removeprefix("+")
 
 
 def choose(
@@ -278,12 +299,8 @@ def load(folder: Path, run: RunDir, latent_dim: int) -> AttributeVectors:
     Raises:
       UserError: there are none, they are those of other weights, or a file is damaged.
     """
-    remedy = f"python -m dfcvae_tf.attributes vectors --run_dir={run}"
-    if folder.resolve() != run.attributes.resolve():
-        remedy += f" --output_dir={folder}"
-    if not (folder / FACTS).is_file():
-        raise UserError(f"{folder} has no attribute vectors; make them with: {remedy}")
-    facts = read_json(folder / FACTS)
+    remedy = _remedy(folder, run)
+    facts = _read_facts(folder, run)
     arrays = read_arrays(folder / ARRAYS)
     try:
         found = AttributeVectors(
@@ -297,10 +314,7 @@ def load(folder: Path, run: RunDir, latent_dim: int) -> AttributeVectors:
         digest = facts["weights_sha256"]
         dimensions = {found.vectors.shape[1], found.z_mean.shape[1]}
     except (KeyError, TypeError, IndexError) as error:
-        raise UserError(
-            f"the attribute vectors in {folder} are damaged; make them again with: "
-            f"{remedy}"
-        ) from error
+        raise _damaged(folder, run) from error
     if found.control is not None:
         remedy += f" --control={found.control}"
     if digest != weights_digest(run) or dimensions != {latent_dim}:
@@ -309,6 +323,41 @@ def load(folder: Path, run: RunDir, latent_dim: int) -> AttributeVectors:
             f"now; make them again with: {remedy}"
         )
     return found
+
+
+def stored_names(folder: Path, run: RunDir) -> tuple[str, ...]:
+    """Returns the names of the attributes that have a vector in a folder.
+
+    Raises:
+      UserError: there are none, or the file is damaged.
+    """
+    try:
+        return tuple(_read_facts(folder, run)["attributes"])
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, run) from error
+
+
+def _read_facts(folder: Path, run: RunDir) -> Any:
+    if not (folder / FACTS).is_file():
+        raise UserError(
+            f"{folder} has no attribute vectors; make them with: {_remedy(folder, run)}"
+        )
+    return read_json(folder / FACTS)
+
+
+def _remedy(folder: Path, run: RunDir) -> str:
+    """The command that makes the vectors of a folder."""
+    remedy = f"python -m dfcvae_tf.attributes vectors --run_dir={run}"
+    if folder.resolve() != run.attributes.resolve():
+        remedy += f" --output_dir={folder}"
+    return remedy
+
+
+def _damaged(folder: Path, run: RunDir) -> UserError:
+    return UserError(
+        f"the attribute vectors in {folder} are damaged; make them again with: "
+        f"{_remedy(folder, run)}"
+    )
 
 
 def weights_digest(run: RunDir) -> str:

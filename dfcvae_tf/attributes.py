@@ -25,6 +25,7 @@ from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_prog
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file
+from dfcvae_tf.names import QUOTING
 from dfcvae_tf.run_dir import resolve
 
 # What one picture can show.
@@ -48,16 +49,20 @@ _COMMANDS_OF = {
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of all commands."""
     common_flags.define_run_dir(values)
-    flags.DEFINE_list(
+    flags.DEFINE_string(
         "attributes",
-        [],
+        "",
         "vectors, predict: those to use (default: all); edit: what to add, names joined by "
         "+ or -, such as Smiling,Eyeglasses+Young,-Male; relate: those on the map "
-        "(default: the six that explain most of the latents' variance)",
+        "(default: the six that explain most of the latents' variance); "
+        f"""{QUOTING}: '"Blond-Gray",Smiling'""",
         flag_values=values,
     )
-    flags.DEFINE_list(
-        "exclude", [], "vectors, predict: attributes to leave out", flag_values=values
+    flags.DEFINE_string(
+        "exclude",
+        "",
+        f"vectors, predict: attributes to leave out; {QUOTING}",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "control",
@@ -118,21 +123,21 @@ def edit(values: flags.FlagValues) -> None:
     """Draws images with attributes added to their latents."""
     given = _given(values, "edit")
     common_flags.require(given, "images", "attributes", "strengths", "output")
-    for text in given["attributes"]:
-        attribute_vectors.parse_edit(text)
     strengths = _parse_strengths(given["strengths"])
     images = [chosen_images.parse(text) for text in given["images"]]
-    if len(images) * len(given["attributes"]) > MAX_ROWS:
-        raise UserError(
-            f"{len(images)} images with {len(given['attributes'])} edits are too many "
-            f"for one picture, which has up to {MAX_ROWS} rows"
-        )
     if Path(given["output"]).suffix.lower() != ".png":
         raise UserError(f"--output={given['output']} must end in .png")
     image_files.check_output(given["output"])
-    model, data, study = _load(given)
     folder = _folder(given, "vectors_dir")
-    png = study.draw_edits(model, data, folder, images, given["attributes"], strengths)
+    names = attribute_vectors.stored_names(folder, resolve(given["run_dir"]))
+    edits = attribute_vectors.parse_edits(given["attributes"], names)
+    if len(images) * len(edits) > MAX_ROWS:
+        raise UserError(
+            f"{len(images)} images with {len(edits)} edits are too many for one picture, "
+            f"which has up to {MAX_ROWS} rows"
+        )
+    model, data, study = _load(given)
+    png = study.draw_edits(model, data, folder, images, edits, strengths)
     with atomic_file(given["output"]) as file:
         file.write(png)
     print(f"wrote {given['output']}")

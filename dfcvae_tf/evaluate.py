@@ -17,6 +17,7 @@ from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_program
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import check_writable
+from dfcvae_tf.names import QUOTING
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
 
 
@@ -55,8 +56,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "groups",
         "",
-        "classes to compare as groups, such as 'round=0,6,8;straight=1,7' (default: on "
-        "digits class 1 and all others)",
+        "classes to compare as groups, such as 'round=0,6,8;straight=1,7'; "
+        f"""{QUOTING}: 'odd="a,b",c' (default: on digits class 1 and all others)""",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -119,18 +120,6 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.evaluation.selection import parse_groups
     from dfcvae_tf.evaluation.settings import Settings
 
-    settings = Settings(
-        indices=indices,
-        groups=parse_groups(given["groups"]),
-        judge=given["judge"],
-        judge_layers=tuple(given["judge_layers"]),
-        judge_weights=given["judge_weights"],
-        importance_samples=given["importance_samples"],
-        read_model_files=given["read_model_files"],
-        num_traversals=given["traversals"],
-        temperature=given["temperature"],
-        seed=given["seed"],
-    )
     output_dir = _output_dir(given["output_dir"], runs)
     progress = progress_printer()
     models = evaluator.load_runs(runs)
@@ -140,6 +129,18 @@ def main(values: flags.FlagValues) -> None:
     )
     data = load_evaluation_images(
         config, where, given["num_images"], given["seed"], indices
+    )
+    settings = Settings(
+        indices=indices,
+        groups=parse_groups(given["groups"], data.class_names),
+        judge=given["judge"],
+        judge_layers=tuple(given["judge_layers"]),
+        judge_weights=given["judge_weights"],
+        importance_samples=given["importance_samples"],
+        read_model_files=given["read_model_files"],
+        num_traversals=given["traversals"],
+        temperature=given["temperature"],
+        seed=given["seed"],
     )
     check_writable(output_dir)
     evaluation = evaluator.evaluate(models, data, settings, progress)

@@ -113,19 +113,23 @@ def test_explained_variance_is_that_of_a_regression_and_nothing_for_coins():
         ("Smiling", [("Smiling", 1)]),
         ("-Male", [("Male", -1)]),
         (
-            "+5_o_Clock_Shadow-Male+Young",
-            [("5_o_Clock_Shadow", 1), ("Male", -1), ("Young", 1)],
+            "+5_o_Clock-Shadow-Male+Young",
+            [("5_o_Clock-Shadow", 1), ("Male", -1), ("Young", 1)],
         ),
     ],
 )
 def test_edits(text, parts):
-    assert av.parse_edit(text) == parts
+    names = ["Male", "Young", "5_o_Clock-Shadow", "Smiling", "5_o_Clock"]
+    assert av.parse_edits(text, names) == [tuple(parts)]
+    (first, second) = av.parse_edits(f"{text},-Male", names)
+    assert (first, second) == (tuple(parts), (("Male", -1),))
+    assert av.edit_title(first) == text.removeprefix("+")
 
 
 @pytest.mark.parametrize("text", ["", "-", "Smiling+", "Smiling+-Male", "--Male"])
 def test_malformed_edits_are_an_error(text):
     with pytest.raises(UserError, match="is no attribute; give names joined"):
-        av.parse_edit(text)
+        av.parse_edits(text, ["Smiling", "Male"])
 
 
 def test_choosing_keeps_the_datasets_order():

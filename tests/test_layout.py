@@ -17,7 +17,7 @@ PACKAGE = "dfcvae_tf"
 # A module imports only from rows above its own, or within its own package.
 ROWS = [
     {"errors"},
-    {"files", "messages", "settings"},
+    {"files", "messages", "names", "settings"},
     {
         "config",
         "images",

@@ -1,6 +1,7 @@
 """Which images are shown, and which groups of classes are compared."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from dfcvae_tf.data.digits import are_digits
 from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.settings import Settings
+from dfcvae_tf.names import read_names, separated_by
 
 NUM_SHOWN = 10
 ALL = "all"
@@ -163,23 +165,51 @@ def asked_for(
     return chosen or {ALL: groups[ALL]}
 
 
-def parse_groups(text: str) -> dict[str, list[str]]:
+def parse_groups(text: str, class_names: Sequence[str]) -> dict[str, list[str]]:
     """Reads --groups: "NAME=class,class;NAME=class".
 
+    Args:
+      text: of the flag; see `names.read_names` for classes that hold "=", "," or ";".
+      class_names: of the data; () without labels.
+
     Raises:
-      UserError: it does not have this form.
+      UserError: it does not have this form, a class is unknown, there are no labels, or
+        there are several ways to read it.
     """
+    text = text.strip(" ;")
+    if not text:
+        return {}
+    if not class_names:
+        raise UserError("--groups needs a dataset with labels")
+    malformed = (
+        f"--groups={text!r} must look like 'round=0,6,8;straight=1,7', every name once"
+    )
+    read = read_names(text, "class", class_names, malformed, _next_class, _first_class)
     groups: dict[str, list[str]] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        name, separator, members = part.rpartition("=")
-        names = [member.strip() for member in members.split(",") if member.strip()]
-        if not (separator and name.strip() and names) or name.strip() in groups:
-            raise UserError(
-                f"--groups={text!r} must look like 'round=0,6,8;straight=1,7', every "
-                "name once"
-            )
-        groups[name.strip()] = names
+    for joint, member in read:
+        if joint != ",":
+            name = joint.rpartition("=")[0].strip("; ")
+            if name in groups:
+                raise UserError(malformed)
+            groups[name] = []
+        groups[name].append(member)
     return groups
+
+
+def _first_class(text: str, place: int) -> Iterator[tuple[str, int]]:
+    """The joint before the first class of a group: its name and "="."""
+    for match in re.finditer(r"=\s*", text):
+        name = text[place : match.start()]
+        if name.strip() and ";" not in name:
+            yield f"{name}=", match.end()
+
+
+def _next_class(text: str, place: int) -> Iterator[tuple[str, int]]:
+    """The joint between two classes: a comma, or the start of another group."""
+    yield from separated_by(",")(text, place)
+    for _, start in separated_by(";")(text, place):
+        for name, begin in _first_class(text, start):
+            yield f";{name}", begin
 
 
 def _class_title(name: str) -> str:

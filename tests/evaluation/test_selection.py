@@ -58,7 +58,7 @@ def test_digits_are_grouped_as_in_the_article(mnist_labels):
 
 
 def test_groups_of_any_classes():
-    wanted = selection.parse_groups(" furry = cat,dog ; wet=eel")
+    wanted = selection.parse_groups(" furry = cat,dog ; wet=eel", NAMES)
     assert wanted == {"furry": ["cat", "dog"], "wet": ["eel"]}
     groups = selection.class_groups(wanted, LABELS, NAMES, 6)
     np.testing.assert_array_equal(groups["furry"], LABELS < 2)
@@ -71,7 +71,19 @@ def test_groups_of_any_classes():
 @pytest.mark.parametrize("text", ["cat,dog", "=cat", "a=", "a=cat;a=dog"])
 def test_misspelt_groups(text):
     with pytest.raises(UserError, match="must look like"):
-        selection.parse_groups(text)
+        selection.parse_groups(text, NAMES)
+
+
+def test_classes_whose_names_hold_what_stands_between_names():
+    names = ("a,b", "x;y=z", "c", "d", "c;d=d")
+    read = selection.parse_groups(' one = c, a,b ; two=1=x;y=z;three="c;d=d"', names)
+    assert read == {"one": ["c", "a,b"], "two=1": ["x;y=z"], "three": ["c;d=d"]}
+    with pytest.raises(UserError, match=r'read as g="c";d="d" and as g="c;d=d"; write'):
+        selection.parse_groups("g=c;d=d", names)
+    with pytest.raises(UserError, match="unknown class 'e'; known: a,b, x;y=z, c, d"):
+        selection.parse_groups("g=a,b,e", names)
+    with pytest.raises(UserError, match="needs a dataset with labels"):
+        selection.parse_groups("g=a", ())
 
 
 @pytest.mark.parametrize(

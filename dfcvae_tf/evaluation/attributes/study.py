@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dfcvae_tf import attribute_vectors
-from dfcvae_tf.attribute_vectors import AttributeVectors
+from dfcvae_tf.attribute_vectors import AttributeVectors, Edit
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import chosen_images
 from dfcvae_tf.data.source import Source
@@ -26,6 +26,7 @@ from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, check_writable, write_json
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.metrics import embedding
+from dfcvae_tf.names import read_list
 from dfcvae_tf.provenance import describe_process
 
 NUM_MAPPED = 1000
@@ -39,8 +40,8 @@ def make_vectors(
     model: LoadedRun,
     data: DataConfig,
     folder: Path,
-    wanted: Sequence[str],
-    excluded: Sequence[str],
+    wanted: str,
+    excluded: str,
     control: str | None,
     progress: Progress,
 ) -> str:
@@ -50,8 +51,8 @@ def make_vectors(
       model: the run.
       data: where the images are.
       folder: see `attribute_vectors.save`.
-      wanted: names of attributes; none means all.
-      excluded: names left out.
+      wanted: names of attributes, see `names.read_list`; none means all.
+      excluded: names left out, likewise.
       control: name of an attribute to balance, or None.
       progress: told in words what is done next.
 
@@ -63,7 +64,10 @@ def make_vectors(
     """
     source = open_with_attributes(model, data)
     all_names = source.attribute_names
-    names = attribute_vectors.choose(all_names, wanted, excluded)
+    left_out = read_list(excluded, "attribute", all_names)
+    names = attribute_vectors.choose(
+        all_names, read_list(wanted, "attribute", all_names), left_out
+    )
     if control is not None:
         attribute_vectors.choose(all_names, [control], ())
     check_writable(folder)
@@ -76,7 +80,7 @@ def make_vectors(
     found = AttributeVectors(
         names=names,
         vectors=attribute_vectors.compute_vectors(
-            train.z_mean, attributes, names, balanced, excluded
+            train.z_mean, attributes, names, balanced, left_out
         ),
         z_mean=train.z_mean,
         attributes=attributes,
@@ -103,7 +107,7 @@ def draw_edits(
     data: DataConfig,
     vectors_dir: Path,
     images: Sequence[int | str],
-    edits: Sequence[str],
+    edits: Sequence[Edit],
     strengths: Sequence[float],
 ) -> bytes:
     """Draws images with attributes put on or taken off, and returns the PNG.
@@ -115,7 +119,7 @@ def draw_edits(
       data: where indices point.
       vectors_dir: the folder of the vectors.
       images: test indices and paths.
-      edits: each as `attribute_vectors.parse_edit` reads it.
+      edits: as `attribute_vectors.parse_edits` reads them.
       strengths: how many times the edit is added; 0 is the reconstruction.
 
     Raises:
@@ -124,9 +128,7 @@ def draw_edits(
     """
     latent_dim = model.config.model.latent_dim
     vectors = attribute_vectors.load(vectors_dir, model.run, latent_dim)
-    directions = [
-        vectors.direction(attribute_vectors.parse_edit(edit)) for edit in edits
-    ]
+    directions = [vectors.direction(edit) for edit in edits]
     originals = chosen_images.load(model.config, data, images)
     z_mean = model.encode(originals)[0]
     rows = []
@@ -136,7 +138,8 @@ def draw_edits(
             points = z + np.outer(strengths, direction).astype(np.float32)
             edited = model.decode(points)
             row = np.concatenate([original[np.newaxis], edited])
-            rows.append((f"{name}: {edit}", row))
+            title = attribute_vectors.edit_title(edit)
+            rows.append((f"{name}: {title}", row))
     titles = [f"{strength:+g}" if strength else "0" for strength in strengths]
     return figures.image_rows(rows, ["original", *titles])
 
@@ -145,8 +148,8 @@ def predict_attributes(
     model: LoadedRun,
     data: DataConfig,
     folder: Path,
-    wanted: Sequence[str],
-    excluded: Sequence[str],
+    wanted: str,
+    excluded: str,
     seed: int,
     progress: Progress,
 ) -> str:
@@ -165,7 +168,10 @@ def predict_attributes(
     """
     source = open_with_attributes(model, data)
     all_names = source.attribute_names
-    names = attribute_vectors.choose(all_names, wanted, excluded)
+    left_out = read_list(excluded, "attribute", all_names)
+    names = attribute_vectors.choose(
+        all_names, read_list(wanted, "attribute", all_names), left_out
+    )
     columns = [all_names.index(name) for name in names]
     check_writable(folder)
     splits = []
@@ -174,7 +180,7 @@ def predict_attributes(
         splits.append(encode_split(model, source, data, split))
     train, test = splits
     has_train, has_test = train.attributes[:, columns], test.attributes[:, columns]
-    prediction.check_two_values(names, has_train, has_test, excluded)
+    prediction.check_two_values(names, has_train, has_test, left_out)
     progress(f"two classifiers for each of {len(names)} attributes")
     found = {
         name: prediction.predict(
@@ -206,7 +212,7 @@ def relate_attributes(
     data: DataConfig,
     vectors_dir: Path,
     folder: Path,
-    mapped: Sequence[str],
+    mapped: str,
     seed: int,
     progress: Progress,
 ) -> str:
@@ -218,8 +224,9 @@ def relate_attributes(
       model, data, progress: see `make_vectors`; the test split is used.
       vectors_dir: the folder of the vectors.
       folder: where to.
-      mapped: names of attributes that tsne.png shows; none means those six whose groups
-        are most different by `attribute_vectors.explained_variances`.
+      mapped: names of attributes that tsne.png shows, see `names.read_list`; none means
+        those six whose groups are most different by
+        `attribute_vectors.explained_variances`.
       seed: of t-SNE.
 
     Returns:
@@ -240,7 +247,7 @@ def relate_attributes(
     all_names = source.attribute_names
     names = [
         attribute_vectors.choose(all_names, [name], ())[0]
-        for name in (mapped or most_different)
+        for name in (read_list(mapped, "attribute", all_names) or most_different)
     ]
     check_writable(folder)
     _tell_encoding(progress, source, "test", NUM_MAPPED)
