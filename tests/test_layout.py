@@ -21,6 +21,7 @@ ROWS = [
     {
         "config",
         "images",
+        "picture_files",
         "run_dir",
         "command_line",
         "provenance",
