@@ -1,10 +1,14 @@
 """Plain and deep feature consistent variational auto-encoders in TensorFlow."""
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dfcvae_tf.checkpoints import load_for_inference as load_run
+
+# OpenCV reads it when it is first loaded, and has lines of its own about odd files.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 __version__ = "0.1.0"
 __all__ = ["load_run"]

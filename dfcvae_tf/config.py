@@ -76,6 +76,24 @@ class DataConfig:
         "hou = x 30-168, y 40-178, center148 = the central 148x148, facenet160 = the "
         "central 160x160",
     )
+    subfolders: Literal["auto", "ignore"] = setting(
+        "auto",
+        "what folders in folder:PATH mean; auto = train and test (or val) are the splits, "
+        "and folders are classes when all images lie in some; ignore = nothing: one set "
+        "without labels, split by file name",
+        # Where the images are; that they are the same is told by their digest.
+        runtime=True,
+    )
+    background: Literal["white", "black"] = setting(
+        "white", "what transparent pixels of image files and of tfds:NAME are laid on"
+    )
+    bit_depth: int | None = setting(
+        None,
+        "of image files with 16 bits a value those in use: with 12, 4,095 is white; "
+        "when not given 65,535 is, and files that use fewer bits are refused",
+        at_least=1,
+        below=17,
+    )
     cache: Literal["auto", "memory", "disk", "none"] = setting(
         "auto",
         "where decoded uint8 images are kept; auto = in memory when they fit, else on "
@@ -295,6 +313,9 @@ SECTIONS: dict[str, type] = {
 
 SETTINGS = settings_of(SECTIONS)
 
+# What settings were before there was a choice, where that is not their default now.
+BEFORE = {"data": {"subfolders": "ignore"}}
+
 # What a plain VAE starts from, whatever was set before for a perceptual loss.
 PLAIN_VAE = ObjectiveConfig(objective="vae", pixel_weight=1.0, perceptual_model=None)
 
@@ -434,8 +455,8 @@ def to_public_dict(config: Config) -> dict[str, Any]:
 def from_dict(values: dict[str, Any]) -> Config:
     """Returns the settings that `to_dict` wrote, also one of an earlier version.
 
-    A setting that is missing gets its default: a default of a new setting means what was
-    done before there was a choice.
+    A setting that is missing gets what was done before there was a choice: its default,
+    unless `BEFORE` has another.
 
     Raises:
       UserError: a section is missing, a setting unknown, or a value is not valid.
@@ -451,6 +472,7 @@ def from_dict(values: dict[str, Any]) -> Config:
                 f"settings in section {section!r} are not those of this version"
                 + (f": {', '.join(odd)}" if odd else "")
             )
+        found = {**BEFORE.get(section, {}), **found}
         sections[section] = cls(**{k: _from_json(v) for k, v in found.items()})
     shape = _from_json(values.pop("image_shape", None))
     name = values.pop("preset", None)

@@ -1,19 +1,13 @@
-"""The one place for value ranges, image grids and PNG files.
+"""The one place for value ranges, image grids and writing PNG files.
 
 Everywhere else an image is float32 in [0, 1], NHWC, RGB order when it has 3 channels.
 """
 
-import os
 import typing
 from collections.abc import Sequence
 
-# It has lines of its own about a damaged file, and reads this when it is first loaded.
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-
 import cv2
 import numpy as np
-
-from dfcvae_tf.errors import UserError
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf
@@ -76,27 +70,3 @@ def encode_png(image: np.ndarray) -> bytes:
     if pixels.shape[-1] == 3:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", pixels)[1].tobytes()
-
-
-def read_image(path: str | os.PathLike, channels: int) -> np.ndarray:
-    """Reads an image file.
-
-    Returns:
-      [H, W, channels] float32 in [0, 1]; channels is 1 (grey) or 3 (RGB).
-
-    Raises:
-      UserError: the file is missing or no image OpenCV reads.
-    """
-    flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise UserError(f"cannot read image {path}: {error.strerror}") from error
-    pixels = cv2.imdecode(data, flag) if data.size else None
-    if pixels is None:
-        raise UserError(f"{path} is not a readable image; PNG and JPEG are")
-    if channels == 1:
-        pixels = pixels[..., np.newaxis]
-    else:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-    return pixels.astype(np.float32) / 255.0

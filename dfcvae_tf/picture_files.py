@@ -14,9 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-# It has lines of its own about a damaged file, and reads this when it is first loaded.
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-
 import cv2
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -92,7 +89,7 @@ class Picture:
 
 
 def read_picture(
-    path: str | os.PathLike,
+    path: str | bytes | os.PathLike,
     background: Background = "white",
     bit_depth: int | None = None,
 ) -> Picture:
@@ -147,7 +144,7 @@ def check_bits_in_use(largest: int, bit_depth: int | None, what: str) -> None:
         )
 
 
-def printable(path: str | os.PathLike) -> str:
+def printable(path: str | bytes | os.PathLike) -> str:
     """Returns a path as text that can be written anywhere: bytes that are none become �."""
     return os.fsencode(path).decode("utf-8", "replace")
 
@@ -259,7 +256,10 @@ def _decoded_by_opencv(file: BinaryIO) -> np.ndarray:
 
 def _rgb(decoded: np.ndarray) -> np.ndarray:
     """OpenCV's [H, W] or BGR [H, W, 3 or 4] -> [H, W, 1] or RGB [H, W, 3]."""
-    return decoded[..., np.newaxis] if decoded.ndim == 2 else decoded[..., 2::-1]
+    if decoded.ndim == 2:
+        return decoded[..., np.newaxis]
+    alpha = decoded.shape[2] == 4
+    return cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGB if alpha else cv2.COLOR_BGR2RGB)
 
 
 def _plain_values(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:

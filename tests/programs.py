@@ -16,7 +16,7 @@ import pytest
 
 from dfcvae_tf.command_line import run_program
 from dfcvae_tf.files import read_arrays
-from dfcvae_tf.images import read_image
+from dfcvae_tf.picture_files import read_picture
 from dfcvae_tf.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
@@ -87,4 +87,4 @@ def untrained_run(path: Path, image_shape: tuple[int, int, int], **settings) -> 
 
 def read_grey(path) -> np.ndarray:
     """Returns a grey image, [H, W] in [0, 1]."""
-    return read_image(path, channels=1)[..., 0]
+    return read_picture(path).pixels[..., 0] / np.float32(255)

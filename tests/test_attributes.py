@@ -15,7 +15,7 @@ from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.data.run_images import image_from_file
 from dfcvae_tf.evaluation.projector import CONFIG_NAME
 from dfcvae_tf.files import read_arrays, write_arrays
-from dfcvae_tf.images import read_image
+from dfcvae_tf.picture_files import read_picture
 from tests.faces import DRAWN, NAMES
 from tests.programs import run_here, run_python
 
@@ -109,7 +109,7 @@ def test_edits_are_decoded_latents_beside_the_original(run, encoded, tmp_path):
     arguments = [f"--run_dir={run}", "--images=3", f"--output={path}"]
     arguments += ["--attributes=Smiling-Male", "--strengths=0,-1000,2000.5"]
     assert run_here(attributes, "edit", *arguments) == 0
-    picture = read_image(path, channels=3)
+    picture = read_picture(path).pixels / np.float32(255)
     points = np.concatenate([z, z - 1000 * direction, z + 2000.5 * direction])
     decoded = load_for_inference(str(run)).decoder(points).numpy()
     assert np.abs(decoded[1] - decoded[2]).max() > 0.1
@@ -147,7 +147,7 @@ def test_predictions_stand_beside_the_majority(run, encoded, tmp_path, capsys):
         assert found["majority"]["balanced_accuracy"] == 0.5
         assert re.search(rf"^{name} +{100 * has_test.mean():.1f} ", shown, re.MULTILINE)
     assert "mean of all" in shown
-    assert read_image(tmp_path / "prediction.png", 3).shape[1] == 8 * 144
+    assert read_picture(tmp_path / "prediction.png").pixels.shape[1] == 8 * 144
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_relations(run, tmp_path, capsys):
     explained = stored["explained_variance"]
     assert [explained[name] for name in mapped] == sorted(explained.values())[:-7:-1]
     for name in ("correlation", "tsne"):
-        assert read_image(tmp_path / f"{name}.png", 3).shape[1] == 8 * 144
+        assert read_picture(tmp_path / f"{name}.png").pixels.shape[1] == 8 * 144
     assert (tmp_path / "projector" / CONFIG_NAME).is_file()
     metadata = (tmp_path / "projector" / "run_metadata.tsv").read_text().splitlines()
     assert metadata[0].split("\t") == ["image", *NAMES, "index"] and len(metadata) == 15
@@ -182,7 +182,7 @@ def test_faces_are_interpolated_and_sampled(run, tiny_celeba, tmp_path):
     assert run_here(interpolate, *way) == 0
     samples = [f"--run_dir={run}", f"--output={tmp_path}/s/", "--count=3"]
     assert run_here(sample, *samples) == 0
-    assert read_image(tmp_path / "s" / "image_002.png", 3).shape == (16, 16, 3)
+    assert read_picture(tmp_path / "s" / "image_002.png").pixels.shape == (16, 16, 3)
 
 
 EDIT = ["edit", "--images=0", "--attributes=Smiling", "--output=a.png"]

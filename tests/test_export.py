@@ -14,10 +14,10 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from dfcvae_tf import export
-from dfcvae_tf import images as images_lib
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.files import read_arrays, write_arrays
+from dfcvae_tf.picture_files import read_picture
 from dfcvae_tf.run_dir import RunDir, resolve
 from tests.programs import run_here, run_python
 
@@ -128,7 +128,7 @@ def test_the_python_of_the_report_makes_the_picture_it_says(exported, model, tmp
     done = run_python("snippet.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     z = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
-    found = images_lib.read_image(tmp_path / "image.png", channels=1)
+    found = read_picture(tmp_path / "image.png").pixels / np.float32(255)
     np.testing.assert_allclose(found, model.decoder(z)[0], atol=1 / 255)
 
 

@@ -1,11 +1,10 @@
 """Value ranges, grids, PNG."""
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from dfcvae_tf import images as images_lib
-from dfcvae_tf.errors import UserError
 
 
 def test_uint8_survives_the_way_to_float_and_back():
@@ -32,30 +31,12 @@ def test_grid_places_images_row_by_row():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_round_trip_keeps_colour_order(tmp_path, channels):
+def test_a_png_has_red_first(tmp_path, channels):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, channels)) / 255
     path = tmp_path / "image.png"
     path.write_bytes(images_lib.encode_png(image))
-    np.testing.assert_allclose(images_lib.read_image(path, channels), image, atol=1e-6)
-    if channels == 3:  # OpenCV's own reading is blue first
-        np.testing.assert_allclose(
-            cv2.imread(str(path))[..., ::-1] / 255, image, atol=1e-6
-        )
-
-
-def test_unreadable_images_are_named(tmp_path):
-    image = images_lib.encode_png(np.zeros((40, 40, 3)))
-    path = tmp_path / "not.png"
-    for content in (b"", b"text", image[:60]):
-        path.write_bytes(content)
-        with pytest.raises(UserError, match="not.png is not a readable image"):
-            images_lib.read_image(path, 1)
-    for path, message in (
-        (tmp_path / "absent.png", "No such file"),
-        (tmp_path, "Is a directory"),
-    ):
-        with pytest.raises(UserError, match=f"cannot read image .*{message}"):
-            images_lib.read_image(path, 1)
+    found = np.asarray(Image.open(path)).reshape(image.shape)
+    np.testing.assert_allclose(found / 255, image, atol=1e-6)
 
 
 def test_larger_images_are_taken_in_smaller_batches():

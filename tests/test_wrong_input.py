@@ -82,7 +82,7 @@ AT_ONCE = [
             "--steps=0": "0 is not an integer in the range [1, 9999]",
             "--path=round": "<linear|spherical>",
             "--start=-1": "cannot read image -1: No such file",
-            "--end=taken": "is not a readable image; PNG and JPEG are",
+            "--end=taken": "is not a readable image: it is no PNG, JPEG, Web",
             "--output=a.mp4": "ends in .mp4; possible are NAME.png",
             "--run_dir=absent": "no such run directory: absent",
         },

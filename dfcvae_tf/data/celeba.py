@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from dfcvae_tf import images as images_lib
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.celeba_lists import (
     ATTRIBUTES_FILE,
     IMAGES_DIR,
@@ -16,12 +16,14 @@ from dfcvae_tf.data.celeba_lists import (
     read_attributes,
     read_partition,
 )
-from dfcvae_tf.data.folder import EXTENSIONS, is_test_file
-from dfcvae_tf.data.source import SPLITS, Source, digest_of, unreadable_file_message
+from dfcvae_tf.data.folder_layout import is_test_file
+from dfcvae_tf.data.picture_dataset import picture_dataset
+from dfcvae_tf.data.source import SPLITS, Source, digest_of
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.picture_files import ENDINGS, check_bits_in_use, read_picture
 
 
-def open_celeba(name: str, path: str) -> Source:
+def open_celeba(name: str, path: str, config: DataConfig) -> Source:
     """Opens the aligned images and their attributes; reads only, and copies nothing.
 
     The folder is laid out as CelebA is distributed:
@@ -37,6 +39,7 @@ def open_celeba(name: str, path: str) -> Source:
     Args:
       name: the source's name.
       path: the folder; `~` is expanded.
+      config: `background` and `bit_depth` are used.
 
     Raises:
       UserError: the folder is not laid out so, a list is malformed, or the lists and the
@@ -63,11 +66,15 @@ def open_celeba(name: str, path: str) -> Source:
         )
         logging.warning("%s%s, which are used", path, count_text)
     first = root / IMAGES_DIR / attributes.files[0]
-    shape = images_lib.read_image(first, channels=3).shape
+    picture = read_picture(first, config.background, config.bit_depth)
+    if picture.largest is not None:
+        check_bits_in_use(picture.largest, config.bit_depth, f"{first} has")
+    shape = (*picture.pixels.shape[:2], 3)
 
-    def decoded(chosen: np.ndarray) -> tf.data.Dataset:
+    def pictures(chosen: np.ndarray) -> tf.data.Dataset:
         paths = [str(root / IMAGES_DIR / attributes.files[row]) for row in chosen]
-        return _decoded(paths, attributes.values[chosen], shape)
+        values = attributes.values[chosen]
+        return picture_dataset(paths, {"attributes": values}, shape, config, "JPEG")
 
     return Source(
         name=name,
@@ -78,13 +85,13 @@ def open_celeba(name: str, path: str) -> Source:
         num_examples={split: len(files[split]) for split in SPLITS},
         image_shape=shape,
         class_names=(),
-        dataset=lambda split: decoded(rows[split]),
+        dataset=lambda split: pictures(rows[split]),
         digest=digest_of(
             f"{split}/{file} {sizes[file]}" for split in SPLITS for file in files[split]
         ),
         attribute_names=attributes.names,
         file_names=files,
-        dataset_at=lambda split, places: decoded(rows[split][places]),
+        dataset_at=lambda split, places: pictures(rows[split][places]),
     )
 
 
@@ -120,7 +127,7 @@ def _sizes_of_images(root: Path, files: tuple[str, ...]) -> dict[str, int]:
     unlisted = sorted(
         file
         for file in present.keys() - set(files)
-        if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
+        if file.lower().endswith(ENDINGS) and not file.startswith(".")
     )
     if unlisted:
         raise UserError(
@@ -147,61 +154,3 @@ def _splits(root: Path, files: tuple[str, ...]) -> tuple[list[str], str]:
     split_of = [parts[file] for file in files]
     unused = split_of.count("validation")
     return split_of, f"split by {PARTITION_FILE} ({unused} for validation, not used)"
-
-
-def _decoded(
-    paths: list[str], attributes: np.ndarray, shape: tuple[int, int, int]
-) -> tf.data.Dataset:
-    """Reads the files in order; a file that is no JPEG of this shape is named.
-
-    TensorFlow's own error does not say which file it is about. So decoding errors leave
-    gaps in the numbering, and the first gap is the file.
-
-    Args:
-      paths: N files.
-      attributes: int8 [N, A].
-      shape: (height, width, 3) of the images.
-    """
-
-    def decode(
-        index: tf.Tensor, example: tuple[tf.Tensor, tf.Tensor]
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        path, row = example
-        # As exact as OpenCV; TensorFlow's default makes red and blue a step too dark.
-        image = tf.io.decode_jpeg(
-            tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE"
-        )
-        return index, {"image": tf.ensure_shape(image, shape), "attributes": row}
-
-    wanted = f"a whole JPEG of {shape[1]}x{shape[0]} pixels"
-
-    def check(
-        expected: tf.Tensor, example: tuple[tf.Tensor, dict[str, tf.Tensor]]
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        index, element = example
-        tf.debugging.Assert(
-            index == expected, [unreadable_file_message(names[expected], wanted)]
-        )
-        return expected + 1, element
-
-    with tf.device("CPU:0"):
-        names = tf.constant(paths)
-        listed = tf.data.Dataset.from_tensor_slices((names, tf.constant(attributes)))
-        # Stands behind the last file, so that there is a gap when that one is missing.
-        end = tf.data.Dataset.from_tensors(
-            (
-                tf.constant(len(paths), tf.int64),
-                {
-                    "image": tf.zeros(shape, tf.uint8),
-                    "attributes": tf.zeros(attributes.shape[1:], tf.int8),
-                },
-            )
-        )
-    return (
-        listed.enumerate()
-        .map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .ignore_errors()
-        .concatenate(end)
-        .scan(tf.constant(0, tf.int64), check)
-        .take(len(paths))
-    )

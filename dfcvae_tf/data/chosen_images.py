@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dfcvae_tf.config import Config, DataConfig
-from dfcvae_tf.images import read_image
+from dfcvae_tf.picture_files import read_picture
 
 
 def parse(text: str) -> int | str:
@@ -20,7 +20,7 @@ def parse(text: str) -> int | str:
     """
     if re.fullmatch(r"[0-9]+", text):
         return int(text)
-    read_image(text, channels=3)  # or says why not
+    read_picture(text)  # or says why not
     return text
 
 

@@ -27,7 +27,7 @@ def open_source(config: DataConfig, seed: int) -> Source:
     if kind == "tfds" and rest:
         return tfds_source.open_tfds(name, rest, config)
     if kind == "celeba" and rest:
-        return celeba.open_celeba(name, rest)
+        return celeba.open_celeba(name, rest, config)
     if kind == "folder" and rest:
-        return folder.open_folder(name, rest)
+        return folder.open_folder(name, rest, config)
     raise unknown_name("--dataset", name, DATASET_FORMS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from dfcvae_tf import images as images_lib
 from dfcvae_tf.config import Config, DataConfig
@@ -16,6 +17,7 @@ from dfcvae_tf.data.prepare import prepare_image
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.picture_files import check_bits_in_use, printable, read_picture
 
 
 def evaluation_data(
@@ -37,6 +39,9 @@ def evaluation_data(
     if dataset is None:
         data_dir = data_dir or own.data_dir
         dataset = "mnist_sample" if own.dataset in MNIST else own.dataset
+    if dataset != own.dataset:
+        # How a run read the folders of its own data says nothing of other data.
+        own = dataclasses.replace(own, subfolders=DataConfig().subfolders)
     return dataclasses.replace(own, dataset=dataset, data_dir=data_dir, offline=offline)
 
 
@@ -145,17 +150,25 @@ def image_from_file(config: Config, path: str | os.PathLike) -> np.ndarray:
     """Reads an image file and prepares it as training prepares its images.
 
     Args:
-      config: the run's settings; its image shape [H, W, C] and crop are used.
+      config: the run's settings; its image shape [H, W, C], crop, background and bit
+        depth are used.
       path: the file.
 
     Returns:
       [H, W, C] float32 in [0, 1].
 
     Raises:
-      UserError: the file is missing or no image.
+      UserError: the file is missing, no image, or uses fewer bits than it has.
     """
     assert config.image_shape is not None
-    # In colour, whatever the run has: training resizes first, then turns grey.
-    pixels = images_lib.to_uint8(images_lib.read_image(path, channels=3))
-    prepared = prepare_image(tf.constant(pixels), config.image_shape, config.data.crop)
+    data = config.data
+    picture = read_picture(path, data.background, data.bit_depth)
+    if picture.largest is not None:
+        check_bits_in_use(picture.largest, data.bit_depth, f"{printable(path)} has")
+    if picture.is_transparent:
+        logging.warning(
+            "%s: transparent pixels are laid on %s", printable(path), data.background
+        )
+    pixels = tf.constant(picture.pixels)
+    prepared = prepare_image(pixels, config.image_shape, data.crop)
     return images_lib.to_float(prepared).numpy()

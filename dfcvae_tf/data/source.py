@@ -137,9 +137,9 @@ def digest_of(facts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def unreadable_file_message(path: tf.Tensor, wanted: str) -> tf.Tensor:
+def unreadable_file_message(path: str, reason: str) -> str:
     """Returns the text of an error in a dataset that `unreadable_file` knows again."""
-    return tf.strings.join([_UNREADABLE, path, f": not {wanted}"])
+    return f"[{_UNREADABLE}{path}: {reason}]"
 
 
 def unreadable_file(error: tf.errors.OpError) -> UserError | None:

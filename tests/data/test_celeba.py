@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data import celeba
-from dfcvae_tf.data.folder import is_test_file
+from dfcvae_tf.data.folder_layout import is_test_file
 from dfcvae_tf.data.pipeline import eval_batches, prepared_shape
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.source import unreadable_file
@@ -145,9 +145,8 @@ def test_hidden_files_and_others_are_not_images(copy):
     assert _open(copy).num_examples["train"] == 40
 
 
-@pytest.mark.parametrize("number", [2, 20, 40])  # of the 40 for training
-def test_a_damaged_file_is_named_when_met(copy, number):
-    file = copy / "img_align_celeba" / f"{number:06d}.jpg"
+def test_a_damaged_file_is_named_when_met(copy):
+    file = copy / "img_align_celeba" / "000040.jpg"
     contents = file.read_bytes()
     other_size = cv2.imencode(".jpg", np.zeros((218, 170, 3), np.uint8))[1].tobytes()
     config = DataConfig(dataset=f"celeba:{copy}", image_size=(16, 16), cache="memory")

@@ -8,7 +8,7 @@ import pytest
 
 from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.data import run_images
-from dfcvae_tf.data.folder import is_test_file
+from dfcvae_tf.data.folder_layout import is_test_file
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.data.pipeline import eval_batches
 from dfcvae_tf.data.registry import open_source

@@ -14,8 +14,8 @@ from tensorboard.plugins import base_plugin, projector
 from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from werkzeug.test import Client
 
-from dfcvae_tf import images as images_lib
 from dfcvae_tf.evaluation.projector import CONFIG_NAME, write_projector
+from dfcvae_tf.picture_files import read_picture
 
 
 @pytest.fixture(name="rng")
@@ -37,7 +37,7 @@ def read_embeddings(log_dir):
 def read_cells(log_dir, embedding, channels):
     """The thumbnails of the sprite, as TensorBoard cuts it."""
     width, height = embedding.sprite.single_image_dim
-    sheet = images_lib.read_image(log_dir / embedding.sprite.image_path, channels)
+    sheet = read_picture(log_dir / embedding.sprite.image_path).pixels / 255
     rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
     assert sheet.shape[:2] == (rows * height, columns * width)
     assert rows == columns

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from dfcvae_tf import images as images_lib
 from dfcvae_tf.evaluation import evaluator, report
 from dfcvae_tf.evaluation.settings import Settings
+from dfcvae_tf.picture_files import read_picture
 from tests.evaluation.streams import digits
 
 RUNS = {"plain <b>": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
@@ -45,7 +45,7 @@ def test_everything_is_written_and_the_page_needs_nothing_else(evaluation, tmp_p
     for name, png in evaluation.figures.items():
         path = tmp_path / "figures" / f"{name}.png"
         assert path.read_bytes() == png
-        assert images_lib.read_image(path, 3).shape[0] > 50
+        assert read_picture(path).pixels.shape[0] > 50
     stored = json.loads(
         (tmp_path / "report.json").read_text(),
         parse_constant=lambda name: pytest.fail(name),

@@ -17,7 +17,7 @@ from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting import web
 from dfcvae_tf.files import read_json, write_json
-from dfcvae_tf.images import read_image
+from dfcvae_tf.picture_files import read_picture
 from tools.serve_web import open_server
 
 CHECKOUT_DIR = Path(__file__).parents[2] / "export" / "web"
@@ -450,7 +450,7 @@ def test_saves_the_picture_as_png(digits, open_page, driver, tmp_path):
     deadline = time.monotonic() + 10
     while not path.is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
-    np.testing.assert_allclose(read_image(path, 3) * 255, page.canvas(), atol=1e-3)
+    np.testing.assert_allclose(read_picture(path).pixels, page.canvas(), atol=1e-3)
 
 
 @pytest.mark.slow
