@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging as absl_logging
 
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.source import Source, collect_labels, digest_of, elements_at
@@ -27,7 +28,7 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
     Args:
       name: the source's name.
       tfds_name: NAME, NAME/CONFIG or NAME/CONFIG:VERSION.
-      config: `data_dir` and `offline` are used.
+      config: `data_dir`, `offline` and `background` are used.
 
     Raises:
       UserError: the set is unknown, has no images, or is not there and cannot be had.
@@ -43,7 +44,8 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
         builder = _download(tfds_name, config)
 
     features = _features(tfds_name, builder)
-    height, width, channels = _image_shape(tfds_name, features)
+    stored_shape = _image_shape(tfds_name, features)
+    height, width, channels = stored_shape
     class_names = _class_names(features.get("label"))
     attribute_names = _attribute_names(features.get("attributes"))
     splits, split_text = _splits(tfds_name, builder)
@@ -54,10 +56,23 @@ def open_tfds(name: str, tfds_name: str, config: DataConfig) -> Source:
             f"tfds:{tfds_name} is too small: {num_examples['train']} images for "
             f"training, {num_examples['test']} for testing{split_text}"
         )
+    if channels == 4:
+        absl_logging.warning(
+            "tfds:%s has images with transparency, which are laid on %s",
+            tfds_name,
+            config.background,
+        )
 
     def dataset(split: str, places: np.ndarray | None) -> tf.data.Dataset:
-        labelled = bool(class_names)
-        return _dataset(builder, splits[split], labelled, attribute_names, places)
+        return _dataset(
+            builder,
+            splits[split],
+            stored_shape,
+            bool(class_names),
+            attribute_names,
+            config.background,
+            places,
+        )
 
     sizes = [f"{s} {info.num_examples} {info.num_bytes}" for s, info in infos.items()]
     return Source(
@@ -107,8 +122,10 @@ def _image_shape(
 def _dataset(
     builder: Any,
     part: str,
+    shape: tuple[int | None, int | None, int],
     labelled: bool,
     attribute_names: tuple[str, ...],
+    background: str,
     places: np.ndarray | None,
 ) -> tf.data.Dataset:
     """Reads a split: image, label if there are labels, attributes if there are any.
@@ -122,8 +139,7 @@ def _dataset(
         wanted["attributes"] = dict.fromkeys(attribute_names, True)
 
     def keep(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        image = builder.info.features["image"].decode_example(example["image"])
-        kept = {"image": image[..., :3]}  # a fourth channel is transparency
+        kept = {"image": _on_ground(_decode(example["image"], shape), background)}
         if labelled:
             kept["label"] = tf.cast(example["label"], tf.int64)
         if attribute_names:
@@ -149,6 +165,34 @@ def _read(builder: Any, part: str, wanted: dict[str, Any]) -> tf.data.Dataset:
         # The pipeline caches what it needs, after resizing.
         read_config=tfds.ReadConfig(try_autocache=False),
     )
+
+
+def _decode(
+    contents: tf.Tensor, shape: tuple[int | None, int | None, int]
+) -> tf.Tensor:
+    """Decodes an image as stored, to uint8 [H, W, C]; a JPEG as `picture_files` does."""
+    channels = shape[2]
+
+    def other() -> tf.Tensor:
+        return tf.io.decode_image(contents, channels, expand_animations=False)
+
+    def jpeg() -> tf.Tensor:
+        return tf.io.decode_jpeg(contents, channels, dct_method="INTEGER_ACCURATE")
+
+    if channels == 4:  # which no JPEG has
+        return tf.ensure_shape(other(), shape)
+    return tf.ensure_shape(tf.cond(tf.io.is_jpeg(contents), jpeg, other), shape)
+
+
+def _on_ground(image: tf.Tensor, background: str) -> tf.Tensor:
+    """Lays an image uint8 [H, W, C] on a ground; of four channels the last is alpha."""
+    if image.shape[-1] != 4:
+        return image
+    values = tf.cast(image, tf.int32)
+    values, alpha = values[..., :-1], values[..., -1:]
+    ground = 255 if background == "white" else 0
+    # Rounded: no quotient by 255 lies halfway between two numbers.
+    return tf.cast((values * alpha + ground * (255 - alpha) + 127) // 255, tf.uint8)
 
 
 def _class_names(feature: Any) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 import re
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import requests
@@ -15,14 +16,27 @@ TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
-def _make(data_dir, splits, *, channels=3, labelled=True, image="image", attributes=()):
+def _make(
+    data_dir,
+    splits,
+    *,
+    channels=3,
+    labelled=True,
+    image="image",
+    attributes=(),
+    pictures=None,
+):
     """Prepares a set "tiny": image number i is filled with i, its label is i % 2.
 
-    Attribute number k of it is bit k of i.
+    Attribute number k of it is bit k of i. With pictures, uint8 [N, 4, 5, 3], image
+    number i is the JPEG of that one.
     """
     import tensorflow_datasets as tfds
 
-    features = {image: tfds.features.Image(shape=(4, 5, channels))}
+    encoding = None if pictures is None else "jpeg"
+    features = {
+        image: tfds.features.Image(shape=(4, 5, channels), encoding_format=encoding)
+    }
     if labelled:
         features["label"] = tfds.features.ClassLabel(names=["even", "odd"])
     if attributes:
@@ -37,6 +51,8 @@ def _make(data_dir, splits, *, channels=3, labelled=True, image="image", attribu
         with tf.io.TFRecordWriter(str(path)) as records:
             for number in range(count):
                 example = {image: np.full((4, 5, channels), number, np.uint8)}
+                if pictures is not None:
+                    example[image] = pictures[number]
                 if labelled:
                     example["label"] = number % 2
                 if attributes:
@@ -56,8 +72,10 @@ def _make(data_dir, splits, *, channels=3, labelled=True, image="image", attribu
     )
 
 
-def _open(data_dir, name="tfds:tiny", offline=True):
-    config = DataConfig(dataset=name, data_dir=str(data_dir), offline=offline)
+def _open(data_dir, name="tfds:tiny", offline=True, **options):
+    config = DataConfig(
+        dataset=name, data_dir=str(data_dir), offline=offline, **options
+    )
     return open_source(config, seed=0)
 
 
@@ -89,7 +107,7 @@ def test_validation_stands_in_for_test(tmp_path):
 
 
 def test_last_tenth_of_train_stands_in_for_test_and_labels_are_optional(tmp_path):
-    _make(tmp_path, {"train": 20}, channels=4, labelled=False)
+    _make(tmp_path, {"train": 20}, labelled=False)
     source = _open(tmp_path)
     assert source.num_examples == {"train": 18, "test": 2}
     assert "last 10 % of train" in source.description
@@ -97,6 +115,32 @@ def test_last_tenth_of_train_stands_in_for_test_and_labels_are_optional(tmp_path
     assert set(source.dataset("test").element_spec) == {"image"}
     both = _values(source, "train") + _values(source, "test")
     assert sorted(both) == list(range(20))
+
+
+def test_transparency_is_laid_on_the_ground(tmp_path):
+    # In every channel the image's number, so its alpha too.
+    _make(tmp_path, {"train": 256, "test": 1}, channels=4, labelled=False)
+    numbers = np.arange(256)
+    for background, ground in (("white", 255), ("black", 0)):
+        source = _open(tmp_path, background=background)
+        assert source.image_shape == (4, 5, 3)
+        images = [e["image"] for e in source.dataset("train").as_numpy_iterator()]
+        alpha = numbers / 255
+        expected = np.rint(numbers * alpha + ground * (1 - alpha))
+        shape = (256, 4, 5, 3)
+        np.testing.assert_array_equal(
+            images, np.broadcast_to(expected[:, None, None, None], shape)
+        )
+
+
+def test_a_jpeg_is_what_opencv_makes_of_it(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 4, 5, 3), np.uint8)
+    _make(tmp_path, {"train": 20, "test": 1}, labelled=False, pictures=pictures)
+    record = next(iter(tf.data.TFRecordDataset(str(next(tmp_path.rglob("*train*"))))))
+    stored = tf.train.Example.FromString(record.numpy()).features.feature["image"]
+    contents = np.frombuffer(stored.bytes_list.value[0], np.uint8)
+    found = next(_open(tmp_path).dataset("train").as_numpy_iterator())["image"]
+    np.testing.assert_array_equal(found, cv2.imdecode(contents, 1)[..., ::-1])
 
 
 def test_attributes_as_celeb_a_has_them(tmp_path):
