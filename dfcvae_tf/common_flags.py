@@ -1,19 +1,50 @@
 """Flags that several programs share, so that they mean and check the same everywhere."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
-from dfcvae_tf.config import DATASET_FORMS
+from dfcvae_tf.config import DATASET_FORMS, SETTINGS
 from dfcvae_tf.errors import UserError
 
 DATASETS = " | ".join(DATASET_FORMS)
+# Settings of how the files of a dataset are read.
+FILES = ("subfolders", "background", "bit_depth")
 OWN_DATASET = (
     f"{DATASETS} (default: that of the run; for mnist the bundled mnist_sample, whose "
     "test split is the same complete official one)"
 )
+
+
+_DEFINE: dict[type, Any] = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+
+
+def define_settings(values: flags.FlagValues, names: Iterable[str]) -> None:
+    """Defines a flag for each of some settings (`config.SETTINGS`), without defaults."""
+    for name in names:
+        setting = SETTINGS[name]
+        _DEFINE[setting.flag_type](name, None, setting.help, flag_values=values)
+
+
+def given_settings(values: flags.FlagValues, names: Iterable[str]) -> dict[str, Any]:
+    """Returns name -> value of those of some settings whose flags were given.
+
+    Raises:
+      UserError: one has not the form of its setting, or is not in its range.
+    """
+    given = {}
+    for name in names:
+        if (value := values[name].value) is not None:
+            given[name] = SETTINGS[name].from_flag(value)
+            SETTINGS[name].check(given[name])
+    return given
 
 
 def define_data(values: flags.FlagValues, dataset_help: str) -> None:

@@ -6,22 +6,16 @@ Run it again with the same --run_dir and training goes on from the last checkpoi
 """
 
 import shlex
-from typing import Any
 
 from absl import flags
 
+from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.config import SETTINGS, apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.presets import PRESETS, preset_config
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
 
-_DEFINE: dict[type, Any] = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-}
 DEFAULT_PRESETS = {"dfc_vae": "mnist-dfc-vae", "vae": "mnist-vae"}
 
 
@@ -44,18 +38,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "go on in a --run_dir that was made with other settings, data or model files",
         flag_values=values,
     )
-    for name, setting in SETTINGS.items():
-        # Where a flag is not given, the preset's value stands, hence no default.
-        _DEFINE[setting.flag_type](name, None, setting.help, flag_values=values)
+    # Where a flag is not given, the preset's value stands.
+    common_flags.define_settings(values, SETTINGS)
 
 
 def main(values: flags.FlagValues) -> None:
     """Trains, prints the test metrics and what to do next."""
-    settings = {
-        name: setting.from_flag(values[name].value)
-        for name, setting in SETTINGS.items()
-        if values[name].value is not None
-    }
+    settings = common_flags.given_settings(values, SETTINGS)
     preset = values["preset"].value
     preset = preset or DEFAULT_PRESETS.get(settings.get("objective", "dfc_vae"))
     config = apply_settings(preset_config(preset or "mnist-dfc-vae"), settings)

@@ -22,8 +22,10 @@ def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
     common_flags.define_data(
         values,
-        "a dataset with labels: mnist_sample (bundled) | mnist | tfds:NAME | synthetic",
+        "a dataset with labels: mnist_sample (bundled) | mnist | tfds:NAME | synthetic | "
+        "folder:PATH (with a folder for each class)",
     )
+    common_flags.define_settings(values, common_flags.FILES)
     flags.DEFINE_string(
         "output", None, "file to write: NAME.keras or NAME.npz", flag_values=values
     )
@@ -48,6 +50,7 @@ def main(values: flags.FlagValues) -> None:
         if not 0 < given[name] < float("inf"):
             raise UserError(f"--{name} must be greater than 0")
 
+    files = common_flags.given_settings(values, common_flags.FILES)
     output = given["output"]
     if not output.endswith((".npz", ".keras")):
         raise UserError(f"--output must end in .npz or .keras, got {output!r}")
@@ -69,6 +72,7 @@ def main(values: flags.FlagValues) -> None:
         dataset=given["dataset"],
         data_dir=given["data_dir"],
         offline=given["offline"],
+        **files,
     )
     source = open_source(data, settings.seed)
     result = classifier.train_classifier(source, settings)

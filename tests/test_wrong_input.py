@@ -1,5 +1,6 @@
 """Wrong input of every program: one line that says what is wrong, and nothing written."""
 
+import os
 import shlex
 
 import pytest
@@ -36,6 +37,9 @@ AT_ONCE = [
             "--latent_dim=0": "--latent_dim must be greater than 0",
             "--image_size=axb": "must look like 64 or 48x64",
             "--epochs=1": "both --steps and --epochs",
+            "--background=grey": "known: white, black",
+            "--bit_depth=17": "--bit_depth must be 1 or more and below 17",
+            "--subfolders=labels": "known: auto, ignore",
             "--run_dir=pretrained:mnist_vae": "ships with the package",
             "--no_such_flag": "Unknown command line flag",
         },
@@ -50,6 +54,7 @@ AT_ONCE = [
             "--output=a.txt": "must end in .npz or .keras",
             "--output=taken/a.npz": "cannot write",
             "--network=x": "mnist_judge",
+            "--bit_depth=0": "--bit_depth must be 1 or more and below 17",
         },
     ),
     (
@@ -82,6 +87,7 @@ AT_ONCE = [
             "--steps=0": "0 is not an integer in the range [1, 9999]",
             "--path=round": "<linear|spherical>",
             "--start=-1": "cannot read image -1: No such file",
+            "--end=pipe.png": "pipe.png is not a readable image: it is a pipe or a dev",
             "--end=taken": "is not a readable image: it is no PNG, JPEG, Web",
             "--output=a.mp4": "ends in .mp4; possible are NAME.png",
             "--run_dir=absent": "no such run directory: absent",
@@ -285,6 +291,7 @@ def place(tmp_path_factory):
     """A folder with files that the cases name."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "taken").write_text("no image")
+    os.mkfifo(folder / "pipe.png")
     (folder / "page").mkdir()
     (folder / "page" / "index.html").write_text("<html><title>Quota exceeded</title>")
     return folder

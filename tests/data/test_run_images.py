@@ -5,6 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from dfcvae_tf.config import Config, DataConfig
 from dfcvae_tf.data import run_images
@@ -41,6 +42,17 @@ def test_own_dataset_is_kept_unless_another_is_given():
     assert moved == dataclasses.replace(own, data_dir="here", offline=True)
     other = run_images.evaluation_data(config, "mnist", None, False)
     assert other == dataclasses.replace(own, dataset="mnist", data_dir=None)
+
+
+def test_how_folders_were_read_holds_for_the_own_data_only():
+    config = config_of(dataset="folder:a", subfolders="ignore")
+    for dataset, expected in (
+        (None, "ignore"),
+        ("folder:a", "ignore"),
+        ("folder:b", "auto"),
+    ):
+        data = run_images.evaluation_data(config, dataset, None, False)
+        assert data.subfolders == expected
 
 
 def test_images_are_those_of_the_indices():
@@ -80,6 +92,35 @@ def test_a_file_looks_as_it_does_in_a_folder(tmp_path, image_shape, crop):
     assert labels is None
     second = [file for file in files if is_test_file(file.name)][1]
     np.testing.assert_array_equal(run_images.image_from_file(config, second), images[0])
+
+
+def test_an_odd_file_is_what_it_is_in_a_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (24, 40, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for index in range(30):
+        Image.fromarray(photo).save(tmp_path / f"{index:02d}.png", exif=exif)
+    deep = rng.integers(0, 4096, (24, 40, 1)).astype(np.uint16)
+    (tmp_path / "99.png").write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    config = config_of(
+        (20, 12, 3),
+        dataset=f"folder:{tmp_path}",
+        cache="none",
+        background="black",
+        bit_depth=12,
+    )
+    source = open_source(config.data, seed=0)
+    batches = eval_batches(source, "train", config.data, (20, 12, 3), 100)
+    (batch,) = batches.as_numpy_iterator()
+    for place in (0, -1):
+        path = tmp_path / source.image_names("train")[place]
+        found = run_images.image_from_file(config, path)
+        np.testing.assert_array_equal(found, batch["image"][place])
+    assert path.name == "99.png"
+    unknown = config_of((20, 12, 3))
+    with pytest.raises(UserError, match="99.png has 16 bits .* 12 in use"):
+        run_images.image_from_file(unknown, path)
 
 
 @pytest.mark.parametrize("index", [-1, 10_000, 10**20])
