@@ -23,6 +23,7 @@ from dfcvae_tf.data.source import SPLITS, Source, digest_of
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.picture_files import (
     ENDINGS,
+    FULL_DEPTH,
     UnreadablePicture,
     check_bits_in_use,
     printable,
@@ -200,16 +201,16 @@ def _say(
     transparent = sum(it.is_transparent for it in good.values())
     if transparent:
         logging.warning(
-            "%s: %s images have transparent pixels, which are laid on %s",
+            "%s: images with transparent pixels, which are laid on %s: %s",
             path,
-            f"{transparent:,}",
             config.background,
+            f"{transparent:,}",
         )
     deep = sum(it.largest is not None for it in good.values())
     if deep:
         logging.warning(
-            "%s: %s images have 16 bits a value, which become 8 (white is %s)",
+            "%s: images with 16 bits a value, of which 8 are kept (%s is white): %s",
             path,
+            f"{2 ** (config.bit_depth or FULL_DEPTH) - 1:,}",
             f"{deep:,}",
-            f"{2 ** (config.bit_depth or 16) - 1:,}",
         )

@@ -133,8 +133,8 @@ def test_transparency_and_16_bits_are_said_and_shown(tmp_path, said):
         said.clear()
         source = _open(tmp_path, background=background)
         assert said[1:] == [
-            f"{tmp_path}: 20 images have transparent pixels, which are laid on {background}",
-            f"{tmp_path}: 1 images have 16 bits a value, which become 8 (white is 65,535)",
+            f"{tmp_path}: images with transparent pixels, which are laid on {background}: 20",
+            f"{tmp_path}: images with 16 bits a value, of which 8 are kept (65,535 is white): 1",
         ]
         assert source.image_shape == (8, 8, 1)
         names = [*source.image_names("train"), *source.image_names("test")]
