@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.choice import choose_places, representative
 from dfcvae_tf.data.folder import open_folder
 from dfcvae_tf.data.mnist_sample import open_mnist_sample
@@ -53,7 +54,7 @@ def test_a_folder_is_mixed_and_others_are_taken_from_the_first(tmp_path):
     for index in range(60):
         grey = np.full((4, 4), index, np.uint8)
         (tmp_path / f"{index:02d}.png").write_bytes(cv2.imencode(".png", grey)[1])
-    source = open_folder("folder", str(tmp_path))
+    source = open_folder("folder", str(tmp_path), DataConfig())
     train = [int(e["image"][0, 0, 0]) for e in source.dataset("train")]
     cut = representative(source, "train", 10, seed=0)
     images = [int(e["image"][0, 0, 0]) for e in cut.dataset("train")]
