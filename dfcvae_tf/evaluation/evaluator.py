@@ -106,11 +106,10 @@ def _check_alike(configs: Mapping[str, Config]) -> None:
     for setting in next(iter(prepared.values())):
         values = {name: settings[setting] for name, settings in prepared.items()}
         if len(set(values.values())) > 1:
-            listed = ", ".join(f"{name} {value}" for name, value in values.items())
+            listed = ", ".join(f"{value} in {name}" for name, value in values.items())
             raise UserError(
-                f"the runs were trained with different --{setting} ({listed}), so they "
-                "cannot be measured on the same pictures; evaluate them in calls of "
-                "their own"
+                f"--{setting} is {listed}: these runs cannot be measured on the same "
+                "pictures; evaluate them in calls of their own"
             )
 
 

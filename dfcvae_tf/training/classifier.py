@@ -247,9 +247,9 @@ def _check(source: Source, settings: Settings) -> tuple[int, int, int]:
         if len(unknown):
             raise UserError(
                 f"{len(unknown)} of the {len(labels)} {split} images of {source.name} "
-                f"have a label that is none of its {len(source.class_names)} classes "
-                f"({unknown[0]}; -1 stands for an unknown one); a classifier needs a "
-                "dataset with the label of every image"
+                f"have a label such as {unknown[0]}, which is none of its "
+                f"{len(source.class_names)} classes; a classifier needs a dataset with "
+                "the label of every image"
             )
     return height, width, channels
 

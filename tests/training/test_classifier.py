@@ -115,7 +115,7 @@ def test_augmentation_moves_but_keeps_the_image():
         ({"image_shape": (16, 16, 1)}, "at least 24x24"),
         (
             {"labels": lambda split: np.full(9, -1 if split == "test" else 3)},
-            "9 of the 9 test images of corners have a label that is none of its 4",
+            "9 of the 9 test images of corners have a label such as -1, which is none of its 4",
         ),
         ({"num_examples": {"train": 8, "test": 8}}, "--batch_size"),
     ],
