@@ -46,7 +46,7 @@ def run(tmp_path_factory, tiny_celeba):
 def encoded(run, tiny_celeba):
     """z_mean [N, 6] and attributes [N, 40] of train and test, by another way."""
     model = load_for_inference(str(run))
-    source = open_celeba("celeba", str(tiny_celeba))
+    source = open_celeba("celeba", str(tiny_celeba), model.config.data)
     result = {}
     for split in ("train", "test"):
         paths = [tiny_celeba / IMAGES_DIR / name for name in source.file_names[split]]
