@@ -15,8 +15,6 @@ from tests.programs import metrics_of, run_python, start_python, weights_of
 
 ARGUMENTS = [
     "--dataset=synthetic",
-    "--objective=dfc_vae",
-    "--perceptual_model=mnist_classifier",
     "--network=conv",
     "--width=2",
     "--batch_size=16",
@@ -30,6 +28,7 @@ ARGUMENTS = [
     "--checkpoint_every=20",
     "--log_every=20",
 ]
+DFC = ["--objective=dfc_vae", "--perceptual_model=mnist_classifier"]
 MIRRORED = ["--distribution=mirrored", "--device=cpu"]
 # Trains in turn, with each of the lists of arguments that it is given; prints exit codes.
 # The network has batch normalisation, and is small.
@@ -104,7 +103,7 @@ def _runs(tmp_path_factory):
     """The same run on one device and on two."""
     folder = tmp_path_factory.mktemp("runs")
     runs = [folder / "one", folder / "two"]
-    one, two = (["--steps=60", f"--run_dir={run_dir}"] for run_dir in runs)
+    one, two = ([*DFC, "--steps=60", f"--run_dir={run_dir}"] for run_dir in runs)
     assert train_on_two_cpus(one, [*two, *MIRRORED])[0] == [0, 0]
     return runs
 
@@ -151,7 +150,7 @@ def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
 
 def test_two_processes_end_where_one_does(tmp_path, runs):
     run_dir = tmp_path / "run"
-    finish(*start_workers(run_dir, "--steps=60", first="chief"))
+    finish(*start_workers(run_dir, *DFC, "--steps=60", first="chief"))
     np.testing.assert_allclose(weights_of(run_dir), weights_of(runs[0]), atol=1e-6)
     # Only one of them wrote.
     assert len(metrics_of(run_dir)) == len(metrics_of(runs[0]))
