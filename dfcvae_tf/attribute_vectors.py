@@ -11,6 +11,8 @@ Two files hold the vectors of a run: vectors.npz, and vectors.json, which is wri
 """
 
 import hashlib
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from dfcvae_tf.files import (
     write_arrays,
     write_json,
 )
-from dfcvae_tf.names import read_names, separated_by
+from dfcvae_tf.names import quoted, read_names, separated_by
 from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
 
@@ -146,9 +148,12 @@ def leave_out(
     """
     if len(bad) == len(chosen):
         return UserError(f"{problem}: {', '.join(bad)}; no attribute is left")
+    joined = ",".join(
+        quoted(name) if re.search(r'[",]', name) else name for name in (*excluded, *bad)
+    )
     return UserError(
         f"{problem}: {', '.join(bad)}; leave them out with "
-        f"--exclude={','.join([*excluded, *bad])}"
+        f"--exclude={shlex.quote(joined)}"
     )
 
 

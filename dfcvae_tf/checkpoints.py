@@ -161,6 +161,8 @@ class Inputs:
       data_digest: of the images, see `Source.digest`.
       model_digests: setting that names a file -> the file's SHA-256.
       perceptual_kernels: the perceptual model's `FeatureExtractor.kernel_digests`.
+      picture_reader: how pictures in folders are read: what is told of it by
+        `loop.train`; 2 is by `picture_files`, runs made before have none.
     """
 
     dataset: str
@@ -168,6 +170,7 @@ class Inputs:
     data_digest: str
     model_digests: Mapping[str, str]
     perceptual_kernels: Sequence[str] = ()
+    picture_reader: int = 2
 
 
 def write_config(
@@ -264,7 +267,9 @@ def save_inference_weights(run: RunDir, vae: VAE) -> None:
     write_arrays(run.weights, arrays)
 
 
-def load_for_inference(run_dir: str, step: int | None = None) -> LoadedRun:
+def load_for_inference(
+    run_dir: str | os.PathLike, step: int | None = None
+) -> LoadedRun:
     """Loads the inference weights of a finished run, or those of one of its checkpoints.
 
     Args:

@@ -79,8 +79,8 @@ class DataConfig:
     subfolders: Literal["auto", "ignore"] = setting(
         "auto",
         "what folders in folder:PATH mean; auto = train and test (or val) are the splits, "
-        "and folders are classes when all images lie in some; ignore = nothing: one set "
-        "without labels, split by file name",
+        "and folders are classes when all images lie in some (a run that goes on keeps "
+        "what they meant); ignore = nothing: one set without labels, split by file name",
         # Where the images are; that they are the same is told by their digest.
         runtime=True,
     )

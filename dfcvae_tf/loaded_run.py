@@ -108,7 +108,12 @@ class LoadedRun:
         """What `sample` gives to `generate`, [count, D] float32.
 
         With it, more samples than memory holds can be generated part by part.
+
+        Raises:
+          ValueError: count is no whole number from 0.
         """
+        if count != int(count) or count < 0:
+            raise ValueError(f"expected a whole number of samples from 0, got {count}")
         noise = tf.random.stateless_normal(
             [count, self.latent_dim], stream_seed(seed, PRIOR, 0)
         )

@@ -139,14 +139,15 @@ def check_bits_in_use(largest: int, bit_depth: int | None, what: str) -> None:
     if bit_depth is None and bits < FULL_DEPTH:
         raise UserError(
             f"{what} 16 bits a value and {bits} in use (the largest value is "
-            f"{largest:,}); --bit_depth={bits} makes {2**bits - 1:,} white, "
-            f"--bit_depth=16 keeps 65,535 white"
+            f"{largest:,}): in training --bit_depth={bits} makes {2**bits - 1:,} white "
+            "and --bit_depth=16 keeps 65,535 white; elsewhere convert them to 8 bits"
         )
 
 
 def printable(path: str | bytes | os.PathLike) -> str:
-    """Returns a path as text that can be written anywhere: bytes that are none become �."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """Returns a path as text of one line: bytes that are no text become �, as controls do."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return re.sub(r"[\x00-\x1f\x7f]", "\ufffd", text)
 
 
 def _read(file: BinaryIO, background: Background, bit_depth: int) -> Picture:
@@ -195,7 +196,9 @@ def _pillows_errors() -> Iterator[None]:
     except (_Refused, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise _Refused("it is no PNG, JPEG, WebP, BMP, GIF or TIFF") from error
+        raise _Refused(
+            "it is no PNG, JPEG, WebP, BMP, GIF or TIFF, or one of a kind that is not read"
+        ) from error
     except Image.DecompressionBombError as error:
         # Pillow has a bound of its own, somewhat above MAX_PIXELS.
         found = re.search(r"\((\d+) pixels\)", str(error))

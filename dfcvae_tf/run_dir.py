@@ -29,12 +29,13 @@ class RunDir:
         return str(self.path)
 
 
-def resolve(run_dir: str) -> RunDir:
+def resolve(run_dir: str | os.PathLike) -> RunDir:
     """Returns the run of a folder, or of `pretrained:NAME`.
 
     Raises:
       UserError: no such folder or name, or the folder holds no run.
     """
+    run_dir = os.fspath(run_dir)
     if run_dir.startswith(PRETRAINED_PREFIX):
         name = run_dir.removeprefix(PRETRAINED_PREFIX)
         names = sorted(p.name for p in PRETRAINED_DIR.iterdir() if p.is_dir())

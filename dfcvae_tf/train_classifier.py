@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from dfcvae_tf import common_flags
-from dfcvae_tf.command_line import run_program
+from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import check_writable
 
@@ -56,7 +56,7 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(f"--output must end in .npz or .keras, got {output!r}")
     check_writable(Path(output).parent)
 
-    # TensorFlow only from here on: --help and wrong flags answer at once.
+    import_tensorflow()
     from dfcvae_tf.config import DataConfig
     from dfcvae_tf.data.registry import open_source
     from dfcvae_tf.training import classifier

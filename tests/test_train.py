@@ -1,6 +1,7 @@
 """dfcvae_tf/train.py, as its users run it."""
 
 import contextlib
+import json
 import math
 import os
 import re
@@ -365,6 +366,33 @@ def test_rgb_images_from_a_folder(tmp_path, capsys):
     counts = [int(number) for number in found.groups()]
     assert counts[0] + counts[1] == 60 and counts[2] + counts[3] == 40
     assert RunDir(run_dir).config.read_text() == settings
+
+
+def test_a_run_made_before_folders_meant_something_keeps_its_split(tmp_path, caplog):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for split in ("train", "test"):
+        make_folder(folder / split, 40, (16, 16))
+    run = RunDir(tmp_path / "run")
+    arguments = [
+        f"--dataset=folder:{folder}",
+        "--objective=vae",
+        "--network=conv",
+        "--width=2",
+        "--batch_size=8",
+        f"--run_dir={run}",
+    ]
+    assert train_here(*arguments, "--steps=2", "--subfolders=ignore") == 0
+    written = read_json(run.config)
+    del written["settings"]["data"]["subfolders"]
+    del written["provenance"]["picture_reader"]
+    run.config.write_text(json.dumps(written))
+    assert train_here(*arguments, "--steps=4", "--override") == 0
+    assert "goes on with pictures as they are now read" in caplog.text
+    again = read_json(run.config)
+    assert again["settings"]["data"]["subfolders"] == "ignore"
+    assert again["provenance"]["num_images"] == written["provenance"]["num_images"]
+    assert again["provenance"]["changes"] == [{"step": 2, "changes": ["steps 2 -> 4"]}]
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):

@@ -5,6 +5,7 @@ This module does not import TensorFlow.
 
 import hashlib
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter
@@ -16,13 +17,13 @@ from dfcvae_tf.errors import UserError
 from dfcvae_tf.picture_files import ENDINGS, printable
 
 TEST_SHARE = 0.1
-# Folders that are splits, by their names in lower case.
-SPLIT_FOLDERS = {
-    "train": "train",
-    "test": "test",
-    "val": "validation",
-    "validation": "validation",
-}
+# Names of folders that are splits, such as train, Testing, val_images.
+_SPLIT_NAME = re.compile(
+    r"(?:(?P<train>train|training)|(?P<test>test|testing)"
+    r"|(?P<validation>val|valid|validation))"
+    r"(?:[-_ ]?(?:data|images?|set|split))?",
+    re.IGNORECASE,
+)
 _SHOWN = 3
 
 
@@ -110,6 +111,13 @@ def lay_out(path: str, files: list[str], subfolders: str) -> Layout:
     """
     if subfolders == "ignore":
         return Layout({file: _split_by_name(file) for file in files}, {}, _BY_NAME)
+    top = _top(files[0])
+    only = all(_top(file) == top for file in files)
+    if top and only and any(_split_named(_top(file[len(top) + 1 :])) for file in files):
+        raise UserError(
+            f"{path} has all images in its folder {printable(top)}, and splits in that: "
+            f"use folder:{printable(os.path.join(path, top))}, or {_WAY_OUT}"
+        )
     parts = _split_folders(path, files)
     if not parts:
         class_of = _classes(path, {"": files})
@@ -144,7 +152,9 @@ def first_names(files: Iterable[str]) -> str:
 
 
 _BY_NAME = "split by file name"
-_WAY_OUT = "--subfolders=ignore takes all images as one set without labels"
+_WAY_OUT = (
+    "train with --subfolders=ignore, which takes all images as one set without labels"
+)
 
 
 def _split_by_name(file: str) -> str:
@@ -156,13 +166,19 @@ def _top(file: str) -> str:
     return file.partition("/")[0] if "/" in file else ""
 
 
+def _split_named(folder: str) -> str | None:
+    """Returns the split, or "validation", that a folder's name says; None for others."""
+    found = _SPLIT_NAME.fullmatch(folder)
+    return found.lastgroup if found else None
+
+
 def _split_folders(path: str, files: list[str]) -> dict[str, list[str]]:
     """Returns split, or "validation" -> its files; empty when no folder is a split."""
     parts: dict[str, list[str]] = {}
     folders: dict[str, set[str]] = {}
     others = []
     for file in files:
-        split = SPLIT_FOLDERS.get(_top(file).lower())
+        split = _split_named(_top(file))
         if split is None:
             others.append(file)
             continue

@@ -17,6 +17,7 @@ from dfcvae_tf.metrics.comparisons import Comparisons, PairTests
 from dfcvae_tf.metrics.sharpness_verdict import SharpnessVerdict, assess_sharper
 
 _AXIS = "Laplacian variance"
+_ROUNDING = 1e-9
 # ratio -> measure: mean over the run's images, relative to that over the originals
 _RATIOS = {
     "sharpness_ratio": "laplacian_variance",
@@ -51,8 +52,8 @@ def compare_blur(
         section.runs[name] = {
             ratio: table.values[name][measure].mean() / of_originals
             for ratio, measure in _RATIOS.items()
-            # Nothing is relative to originals that have none.
-            if (of_originals := table.values[ORIGINALS][measure].mean()) > 0
+            # Nothing is relative to originals that have none, but for rounding.
+            if (of_originals := table.values[ORIGINALS][measure].mean()) > _ROUNDING
         }
     verdicts = []
     for first, second in table.run_pairs() if tests else ():

@@ -14,6 +14,7 @@ import io
 import itertools
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -495,7 +496,10 @@ def _name_classes(
 def to_png(figure: Figure) -> bytes:
     """Returns a figure as a PNG file."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Names may have characters that the font has not, and which become boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 

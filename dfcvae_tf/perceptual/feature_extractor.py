@@ -204,10 +204,15 @@ def network_part(
             f"{name} takes images of {image.shape[3]} channels (last axis); only "
             "1 (grey) and 3 (RGB) are possible"
         )
+    if not tf.as_dtype(image.dtype).is_floating:
+        raise UserError(
+            f"{name} takes {tf.as_dtype(image.dtype).name} images, through which no "
+            "gradient comes back: rebuild the network with a float input"
+        )
     if not layers:
         raise UserError(
-            f"{name} has no default layers; choose --perceptual_layers from: "
-            f"{layer_list(model)}"
+            f"{name} has no default layers; choose --perceptual_layers (of a judge "
+            f"--judge_layers) from: {layer_list(model)}"
         )
     if len(set(layers)) < len(layers):
         raise UserError(f"a layer is named twice in {', '.join(layers)}")

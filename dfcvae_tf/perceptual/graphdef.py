@@ -64,7 +64,8 @@ def build_graphdef(path: str, layers: tuple[str, ...]) -> FeatureExtractor:
         layers = DEFAULT_LAYERS
     if not layers:
         raise UserError(
-            f"{path} has no default layers; choose --perceptual_layers from tensors like "
+            f"{path} has no default layers; choose --perceptual_layers (of a judge "
+            "--judge_layers) from tensors like "
             + ", ".join(_tensors_to_choose(graph_def)[:_LISTED])
         )
     if len(set(layers)) < len(layers):

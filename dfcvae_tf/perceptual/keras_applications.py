@@ -215,8 +215,9 @@ def _check_is_of(
     It may end early, so that only the weights of layers before some others are there,
     and may have those of the network's own top.
     """
-    in_file = list(_read_layers(path, (), auto_counts)[0].values())
     layers = {layer.name: layer for layer in model.layers}
+    names, found = _read_layers(path, layers, auto_counts)
+    in_file = list(names.values())
     foreign = [name for name in in_file if name not in layers]
     if foreign:
         top = _names_with_top(network)
@@ -237,6 +238,14 @@ def _check_is_of(
             f"{path} is not of {network}: it has no weights for "
             f"{', '.join(missing[:_LISTED])}, but for layers behind it"
         )
+    for name in known:
+        shapes = sorted(array.shape for _, array in found[name])
+        wanted = sorted(tuple(variable.shape) for variable in layers[name].weights)
+        if shapes != wanted:
+            raise UserError(
+                f"{path} is not of {network}: layer {name} has weights of shapes "
+                f"{_shapes(shapes)}, not {_shapes(wanted)}"
+            )
 
 
 def _names_with_top(network: str) -> set[str]:

@@ -19,6 +19,7 @@ from dfcvae_tf.checkpoints import (
     Inputs,
     differences,
     read_config,
+    read_provenance,
     save_inference_weights,
     write_config,
 )
@@ -77,6 +78,7 @@ def train(
         a worker was lost; the newest checkpoint is intact.
     """
     strategy = devices.set_up_devices(config.training)
+    config = _read_as_before(config, run)
     source = open_source(config.data, config.training.seed)
     config = _resolve(config, source)
     if not perceptual_model_named:
@@ -366,6 +368,25 @@ class Trainer:
         batches = self._some_images("train", _ENERGY_IMAGES)
         energies = measure_layer_energies(features, batches)
         return dict(zip(features.layers, energies, strict=True))
+
+
+def _read_as_before(config: Config, run: RunDir) -> Config:
+    """Keeps what folders mean to a run that goes on, and tells of pictures read anew."""
+    if not run.config.exists() or not config.data.dataset.startswith("folder:"):
+        return config
+    if "picture_reader" not in read_provenance(run):
+        logging.warning(
+            "%s was made when transparency and orientation of pictures in folders were "
+            "not looked at and colours were less exact: it goes on with pictures as they "
+            "are now read",
+            run,
+        )
+    if config.data.subfolders != "auto":
+        return config
+    subfolders = read_config(run).data.subfolders
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, subfolders=subfolders)
+    )
 
 
 def _resolve(config: Config, source: Source) -> Config:

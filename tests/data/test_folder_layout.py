@@ -59,7 +59,15 @@ def test_what_is_read_and_what_is_counted(tmp_path):
     }
 
 
-@pytest.mark.parametrize("names", [("train", "test"), ("Train", "VAL")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "test"),
+        ("Train", "VAL"),
+        ("training", "testing"),
+        ("train_images", "valid"),
+    ],
+)
 def test_folders_of_splits(names):
     files = [f"{names[0]}/{i}.png" for i in range(5)] + [f"{names[1]}/1.png"]
     found = lay_out("it", [*files[5:], *files[:5]], "auto")
@@ -102,6 +110,10 @@ def test_topmost_folders_are_classes_when_all_images_lie_in_some():
         (["test/1.png", "val/1.png"], "a folder test, val with images and no train"),
         (["train/1.png", "test/1.png", "a.png"], "its folders test, train: a.png"),
         (["train/1.png", "test/1.png", "more/a.png"], "train: more/a.png; move"),
+        (
+            ["set/train/1.png", "set/test/1.png"],
+            "splits in that: use folder:it/set, or",
+        ),
         (
             ["train/1.png", "Train/1.png", "test/1.png"],
             "2 folders for train: Train, tr",

@@ -26,13 +26,15 @@ def test_images_that_are_all_alike_are_measured_and_not_compared(parts):
     runs = {"vae": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
     models = evaluator.load_runs(runs)
     told = []
-    for value in (one, np.zeros_like(one)):
+    for value in (one, np.full_like(one, 0.3)):
         data = stream(np.repeat(value, 5, axis=0))
         found = evaluator.evaluate(models, data, Settings(), told.append)
         results = found.results
         alike = [note for note in results["notes"] if "alike" in note]
         assert len(alike) == 2 and set(alike) < set(told)
         assert results["runs"]["dfc"]["mse"] > 0
+        ratios = [k for k in results["runs"]["dfc"] if k.endswith("_ratio")]
+        assert len(ratios) == (3 if value is one else 0)  # flat: but for rounding
         assert "nan" not in str(results["runs"])
         assert report.verdicts(results) == [] and results["blur"]["tests"] == []
         # What is missing, here all other parts as well, leaves the page whole.

@@ -209,6 +209,13 @@ def test_no_layers_list_names_and_shapes():
         KerasFeatures("net", _network(), ())
 
 
+def test_integer_images_are_refused():
+    inputs = tf.keras.Input((8, 8, 3), dtype="uint8")
+    outputs = tf.keras.layers.Flatten(name="flat")(inputs)
+    with pytest.raises(UserError, match="takes uint8 images"):
+        KerasFeatures("net", tf.keras.Model(inputs, outputs), ("flat",))
+
+
 def test_a_network_inside_the_network_is_no_layer():
     images = tf.keras.Input((8, 8, 1))
     outputs = tf.keras.layers.ReLU(name="relu")(_network()(images))

@@ -95,6 +95,14 @@ def test_weights_of_another_network_are_refused(tmp_path, network, names, messag
         build_keras_application(network, ("block1_conv1",), path, SHAPE, 0)
 
 
+def test_names_of_one_network_with_shapes_of_another_are_refused(tmp_path):
+    right = {"block1_conv1": [np.zeros((3, 3, 3, 64)), np.zeros(64)]}
+    odd = {"block1_conv2": [np.zeros((3, 3, 64, 32)), np.zeros(32)]}
+    path = _write_h5(tmp_path / "w.h5", right | odd)
+    with pytest.raises(UserError, match="not of VGG16: layer block1_conv2 has weights"):
+        build_keras_application("VGG16", ("block1_conv1",), path, SHAPE, 0)
+
+
 def test_weights_of_the_networks_own_top_are_left_out(tmp_path):
     kernel, bias = np.full((3, 3, 3, 64), 0.5), np.zeros(64)
     layers = {"block1_conv1": [kernel, bias]}
