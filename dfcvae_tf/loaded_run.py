@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.config import Config
+from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.models.vae import VAE
 from dfcvae_tf.run_dir import RunDir
@@ -57,10 +58,16 @@ class LoadedRun:
 
         Raises:
           ValueError: they are not images of the run's shape, not floats, or not in [0, 1].
+          UserError: what the run makes of them is not finite.
         """
         z_mean, z_log_var = self._in_batches(
             self._encode, _checked(images, self.image_shape, "images", _IMAGE_LIMITS)
         )
+        if not (np.isfinite(z_mean).all() and np.isfinite(z_log_var).all()):
+            raise UserError(
+                f"{self.run} encodes images to values that are not finite: its weights "
+                "are damaged, or training went wrong"
+            )
         return z_mean, z_log_var
 
     def decode(self, z: np.ndarray) -> np.ndarray:

@@ -24,6 +24,18 @@ from tests.programs import run_here, run_python
 PRETRAINED = "pretrained:mnist_dfc_vae"
 
 
+def test_an_encoder_of_nan_is_one_line(tmp_path, capsys):
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(resolve(PRETRAINED).path, run.path)
+    arrays = read_arrays(run.weights)
+    arrays["encoder/z_mean/bias"][...] = np.nan
+    write_arrays(run.weights, arrays)
+    assert run_here(export, f"--run_dir={run}") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert "encodes images to values that are not finite" in error
+
+
 @pytest.mark.slow
 def test_a_broken_decoder_is_exit_code_1_and_leaves_nothing(tmp_path, capsys):
     run = RunDir(tmp_path / "run")

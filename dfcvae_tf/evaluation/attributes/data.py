@@ -75,11 +75,8 @@ def encode_split(
         attributes.append(batch["attributes"])
         if keep_images:
             images.append(to_uint8(batch["image"]))
-    z = np.concatenate(z_mean)
-    if not np.isfinite(z).all():
-        raise UserError(f"the encoder of {model.run} gives values that are not finite")
     return EncodedSplit(
-        z_mean=z,
+        z_mean=np.concatenate(z_mean),
         attributes=np.concatenate(attributes),
         image_names=tuple(source.image_names(split)[:count]),
         images=np.concatenate(images) if keep_images else None,
