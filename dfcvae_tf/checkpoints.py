@@ -30,6 +30,7 @@ from dfcvae_tf.files import (
 )
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.vae import VAE, build_vae
+from dfcvae_tf.picture_files import READER
 from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
 
@@ -161,8 +162,7 @@ class Inputs:
       data_digest: of the images, see `Source.digest`.
       model_digests: setting that names a file -> the file's SHA-256.
       perceptual_kernels: the perceptual model's `FeatureExtractor.kernel_digests`.
-      picture_reader: how pictures in folders are read: what is told of it by
-        `loop.train`; 2 is by `picture_files`, runs made before have none.
+      picture_reader: `picture_files.READER`.
     """
 
     dataset: str
@@ -170,7 +170,7 @@ class Inputs:
     data_digest: str
     model_digests: Mapping[str, str]
     perceptual_kernels: Sequence[str] = ()
-    picture_reader: int = 2
+    picture_reader: int = READER
 
 
 def write_config(

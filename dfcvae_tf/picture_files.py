@@ -32,6 +32,9 @@ ENDINGS = (
     ".tiff",
     ".webp",
 )
+# Of the way pictures are read. Files without a number in their run's provenance were read
+# without transparency and orientation, and with less exact colours.
+READER = 2
 # A small file can ask for any amount of memory; this takes up to 1 GB.
 MAX_PIXELS = 2**27
 FULL_DEPTH = 16

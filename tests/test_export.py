@@ -24,12 +24,17 @@ from tests.programs import run_here, run_python
 PRETRAINED = "pretrained:mnist_dfc_vae"
 
 
-def test_an_encoder_of_nan_is_one_line(tmp_path, capsys):
-    run = RunDir(tmp_path / "run")
-    shutil.copytree(resolve(PRETRAINED).path, run.path)
+def broken_run(path: Path, weight: str) -> RunDir:
+    """The bundled run with one weight that is not finite."""
+    run = RunDir(shutil.copytree(resolve(PRETRAINED).path, path))
     arrays = read_arrays(run.weights)
-    arrays["encoder/z_mean/bias"][...] = np.nan
+    arrays[weight][...] = np.nan
     write_arrays(run.weights, arrays)
+    return run
+
+
+def test_an_encoder_of_nan_is_one_line(tmp_path, capsys):
+    run = broken_run(tmp_path / "run", "encoder/z_mean/bias")
     assert run_here(export, f"--run_dir={run}") == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
@@ -38,11 +43,7 @@ def test_an_encoder_of_nan_is_one_line(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_broken_decoder_is_exit_code_1_and_leaves_nothing(tmp_path, capsys):
-    run = RunDir(tmp_path / "run")
-    shutil.copytree(resolve(PRETRAINED).path, run.path)
-    arrays = read_arrays(run.weights)
-    arrays["decoder/deconv1/kernel"][...] = np.nan
-    write_arrays(run.weights, arrays)
+    run = broken_run(tmp_path / "run", "decoder/deconv1/kernel")
     before = sorted(os.listdir(run.path))
     assert run_here(export, f"--run_dir={run}") == 1
     error = capsys.readouterr().err

@@ -31,7 +31,6 @@ from dfcvae_tf.picture_files import (
 )
 
 MAX_BAD_SHARE = 0.01
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -153,10 +152,9 @@ def _look(root: Path, files: list[str], config: DataConfig) -> dict[str, _Looked
 def _report_bad(bad: dict[str, str], all_files: dict[str, _Looked], path: str) -> None:
     if not bad:
         return
-    shown = [f"{file} ({bad[file]})" for file in list(bad)[:_SHOWN]]
     found = (
         f"{len(bad):,} of {len(all_files):,} files in {path} cannot be read as images: "
-        f"{first_names(shown)}{', ...' if len(bad) > _SHOWN else ''}"
+        f"{first_names(f'{file} ({reason})' for file, reason in bad.items())}"
     )
     if len(bad) > MAX_BAD_SHARE * len(all_files):
         raise UserError(f"{found}; at most 1 % may be; remove or replace them")

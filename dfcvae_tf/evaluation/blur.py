@@ -17,6 +17,7 @@ from dfcvae_tf.metrics.comparisons import Comparisons, PairTests
 from dfcvae_tf.metrics.sharpness_verdict import SharpnessVerdict, assess_sharper
 
 _AXIS = "Laplacian variance"
+# Of values in [0, 1]: below it a mean is that of flat images.
 _ROUNDING = 1e-9
 # ratio -> measure: mean over the run's images, relative to that over the originals
 _RATIOS = {

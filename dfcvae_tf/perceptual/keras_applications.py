@@ -147,7 +147,7 @@ def load_h5_weights(
         one of another shape.
     """
     needed = {layer.name for layer in model.layers}
-    names, found = _read_layers(path, needed, auto_counts or {})
+    names, _, found = _read_layers(path, needed, auto_counts or {})
     layers = [layer for layer in model.layers if layer.weights]
     missing = [layer.name for layer in layers if layer.name not in found]
     if missing:
@@ -156,13 +156,9 @@ def load_h5_weights(
             f"{', '.join(names)}"
         )
     for layer in layers:
-        wanted = [tuple(variable.shape) for variable in layer.weights]
-        arrays = found[layer.name]
-        if [array.shape for _, array in arrays] != wanted:
-            raise UserError(
-                f"{path}: layer {layer.name} has weights of shapes "
-                f"{_shapes(array.shape for _, array in arrays)}, not {_shapes(wanted)}"
-            )
+        shapes = [array.shape for _, array in found[layer.name]]
+        if shapes != _shapes_of(layer):
+            raise UserError(f"{path}: {_other_shapes(layer, shapes)}")
     for layer in layers:
         _assign_layer(layer, found[layer.name])
     finalize(model)
@@ -170,7 +166,9 @@ def load_h5_weights(
 
 def _read_layers(
     path: str, needed: Container[str], auto_counts: Mapping[str, int]
-) -> tuple[dict[str, str], dict[str, list[tuple[str, np.ndarray]]]]:
+) -> tuple[
+    list[str], dict[str, list[tuple[int, ...]]], dict[str, list[tuple[str, np.ndarray]]]
+]:
     """Reads an .h5 file of weights.
 
     Args:
@@ -179,8 +177,9 @@ def _read_layers(
       auto_counts: see `load_h5_weights`.
 
     Returns:
-      For each layer with weights, in the file's order, its name in the file -> in the
-      network; and name in the network -> (name, array) of each weight, of those needed.
+      Names in the file of its layers with weights; by their names in the network the
+      shapes of all their weights, in the file's order; and (name, array) of each weight
+      of the layers needed.
 
     Raises:
       UserError: the file is unreadable or of another layout.
@@ -194,6 +193,10 @@ def _read_layers(
                 counted = counted_from_zero(names, prefix)
                 if len(counted) == count:
                     ours.update(counted)
+            shapes = {
+                ours[name]: [root[name][w].shape for w in _weight_names(root[name])]
+                for name in ours
+            }
             found = {
                 ours[name]: _read_layer(root[name])
                 for name in ours
@@ -204,7 +207,7 @@ def _read_layers(
             f"{path} is not an .h5 weights file in the layout of Keras "
             f"({type(error).__name__}: {error})"
         ) from error
-    return ours, found
+    return list(ours), shapes, found
 
 
 def _check_is_of(
@@ -216,9 +219,8 @@ def _check_is_of(
     and may have those of the network's own top.
     """
     layers = {layer.name: layer for layer in model.layers}
-    names, found = _read_layers(path, layers, auto_counts)
-    in_file = list(names.values())
-    foreign = [name for name in in_file if name not in layers]
+    _, shapes, _ = _read_layers(path, (), auto_counts)
+    foreign = [name for name in shapes if name not in layers]
     if foreign:
         top = _names_with_top(network)
         foreign = [name for name in foreign if name not in top]
@@ -228,7 +230,7 @@ def _check_is_of(
             f"{', '.join(foreign[:_LISTED])}; a network of your own goes whole, as "
             "--perceptual_model=file:PATH"
         )
-    known = [name for name in in_file if name in layers]
+    known = [name for name in shapes if name in layers]
     if not known:
         return
     before = tf.keras.Model(model.inputs, [layers[name].output for name in known])
@@ -239,13 +241,21 @@ def _check_is_of(
             f"{', '.join(missing[:_LISTED])}, but for layers behind it"
         )
     for name in known:
-        shapes = sorted(array.shape for _, array in found[name])
-        wanted = sorted(tuple(variable.shape) for variable in layers[name].weights)
-        if shapes != wanted:
-            raise UserError(
-                f"{path} is not of {network}: layer {name} has weights of shapes "
-                f"{_shapes(shapes)}, not {_shapes(wanted)}"
-            )
+        # The order of a layer's weights is not the same in all versions of Keras.
+        if sorted(shapes[name]) != sorted(_shapes_of(layers[name])):
+            problem = _other_shapes(layers[name], shapes[name])
+            raise UserError(f"{path} is not of {network}: {problem}")
+
+
+def _shapes_of(layer) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in layer.weights]
+
+
+def _other_shapes(layer, shapes: list[tuple[int, ...]]) -> str:
+    return (
+        f"layer {layer.name} has weights of shapes {_shapes(shapes)}, not "
+        f"{_shapes(_shapes_of(layer))}"
+    )
 
 
 def _names_with_top(network: str) -> set[str]:

@@ -165,7 +165,7 @@ def write_card(
     source: Source,
     settings: Settings,
     result: Result,
-    data: DataConfig | None = None,
+    data: DataConfig,
 ) -> None:
     """Writes what a classifier is and how it was made, as Markdown, atomically.
 
@@ -185,7 +185,7 @@ def write_card(
         [
             *("python", "-m", "dfcvae_tf.train_classifier"),
             f"--dataset={source.name}",
-            *_data_flags(data or DataConfig()),
+            *_data_flags(data),
             f"--output={path.name}",
             *(f"--{name}={value}" for name, value in vars(settings).items()),
         ]

@@ -35,6 +35,7 @@ from dfcvae_tf.images import inference_batch
 from dfcvae_tf.objective import build_objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
 from dfcvae_tf.perceptual.registry import DIGITS_CLASSIFIER, FORMS, model_files
+from dfcvae_tf.picture_files import READER
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import devices, keras_compat, steps
 from dfcvae_tf.training.build import build_features, build_training
@@ -374,7 +375,7 @@ def _read_as_before(config: Config, run: RunDir) -> Config:
     """Keeps what folders mean to a run that goes on, and tells of pictures read anew."""
     if not run.config.exists() or not config.data.dataset.startswith("folder:"):
         return config
-    if "picture_reader" not in read_provenance(run):
+    if read_provenance(run).get("picture_reader") != READER:
         logging.warning(
             "%s was made when transparency and orientation of pictures in folders were "
             "not looked at and colours were less exact: it goes on with pictures as they "
