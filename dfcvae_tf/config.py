@@ -116,7 +116,14 @@ class ModelConfig:
         2, "conv: number of times height and width are halved", above=0
     )
     width: int = setting(
-        32, "conv: channels at full resolution; doubled per halving", above=0
+        32, "conv: channels of the first convolution; doubled per halving", above=0
+    )
+    conv_design: Literal["auto", "strided", "full_resolution"] = setting(
+        "auto",
+        "conv: auto = strided, but a run that goes on keeps its own; strided = each "
+        "convolution of the encoder halves the size, with batch normalisation; "
+        "full_resolution = convolutions at full size as well, without batch "
+        "normalisation (slower; what runs made before have)",
     )
     decoder_padding: Literal["same", "replicate"] = setting(
         "same",
@@ -314,7 +321,10 @@ SECTIONS: dict[str, type] = {
 SETTINGS = settings_of(SECTIONS)
 
 # What settings were before there was a choice, where that is not their default now.
-BEFORE = {"data": {"subfolders": "ignore"}}
+BEFORE = {
+    "data": {"subfolders": "ignore"},
+    "model": {"conv_design": "full_resolution"},
+}
 
 # What a plain VAE starts from, whatever was set before for a perceptual loss.
 PLAIN_VAE = ObjectiveConfig(objective="vae", pixel_weight=1.0, perceptual_model=None)

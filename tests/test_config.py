@@ -124,6 +124,8 @@ def test_settings_that_an_earlier_version_did_not_have_get_their_default():
     before = config_lib.from_dict(values)
     assert before.data.subfolders == "ignore"
     assert not config_lib.differing_settings(before, config)
+    del values["model"]["conv_design"]
+    assert config_lib.from_dict(values).model.conv_design == "full_resolution"
 
 
 @pytest.mark.parametrize(

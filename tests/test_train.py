@@ -395,6 +395,26 @@ def test_a_run_made_before_folders_meant_something_keeps_its_split(tmp_path, cap
     assert again["provenance"]["changes"] == [{"step": 2, "changes": ["steps 2 -> 4"]}]
 
 
+def test_a_run_made_before_there_were_two_designs_of_conv_keeps_its_own(
+    tmp_path, capsys
+):
+    run, straight = RunDir(tmp_path / "run"), RunDir(tmp_path / "straight")
+    vae, old = [*SMALL, "--objective=vae"], "--conv_design=full_resolution"
+    assert train_here(*vae, old, "--steps=4", f"--run_dir={straight}") == 0
+    assert train_here(*vae, old, "--steps=2", f"--run_dir={run}") == 0
+    written = read_json(run.config)
+    del written["settings"]["model"]["conv_design"]
+    run.config.write_text(json.dumps(written))
+    more = [*vae, "--steps=4", "--override", f"--run_dir={run}"]
+    # Another design is refused, as any other network is.
+    assert train_here(*more[:-2], more[-1], "--conv_design=strided") == 2
+    assert "conv_design full_resolution -> strided" in capsys.readouterr().err
+    assert train_here(*more) == 0
+    changes = read_json(run.config)["provenance"]["changes"]
+    assert changes == [{"step": 2, "changes": ["steps 2 -> 4"]}]
+    np.testing.assert_array_equal(weights_of(run), weights_of(straight))
+
+
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("precious")
     assert train_here(*SMALL, DIGITS, "--steps=5", f"--run_dir={tmp_path}") == 2

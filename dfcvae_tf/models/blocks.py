@@ -39,6 +39,18 @@ def batch_norm(decay: float, dtype: str, name: str) -> tf.keras.layers.Layer:
     )
 
 
+def norm_relu(
+    x: tf.Tensor, decay: float, slope: float, dtype: str, number: int
+) -> tf.Tensor:
+    """Batch normalisation, see `batch_norm`, and a leaky ReLU of that slope below 0.
+
+    `number` is in the names of the two layers.
+    """
+    x = batch_norm(decay, dtype, f"norm{number}")(x)
+    # Keras 3 has another name for the slope than Keras 2.
+    return tf.keras.layers.LeakyReLU(slope, dtype=dtype, name=f"relu{number}")(x)
+
+
 class ReplicationPadding(tf.keras.layers.Layer):
     """Repeats the border of images: [N, H, W, C] -> [N, H + 2, W + 2, C]."""
 
@@ -51,13 +63,22 @@ class ReplicationPadding(tf.keras.layers.Layer):
 
 
 def output_conv(
-    x: tf.Tensor, channels: int, decoder_output: str, dtype: str, name: str
+    x: tf.Tensor,
+    channels: int,
+    decoder_output: str,
+    dtype: str,
+    name: str,
+    kernel: str | tf.keras.initializers.Initializer = "glorot_uniform",
 ) -> tf.Tensor:
-    """A decoder's last 3x3 convolution, to outputs [N, H, W, channels] in float32."""
+    """A decoder's last 3x3 convolution, to outputs [N, H, W, channels] in float32.
+
+    `kernel` is the initializer of its kernel.
+    """
     x = tf.keras.layers.Conv2D(
         channels,
         3,
         padding="same",
+        kernel_initializer=kernel,
         bias_initializer=output_bias(decoder_output),
         dtype=dtype,
         name=name,

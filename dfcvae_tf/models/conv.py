@@ -1,17 +1,26 @@
-"""The article's idea for any image size: strided convolutions down, resize + conv up.
+"""A network for images of any size: 3x3 convolutions, none of them at full resolution.
+
+The encoder halves the size with each convolution, the decoder doubles it before each, as
+the networks of Hou et al. (see `hou`) do for two sizes. But for the decoder's last
+convolution, to the image itself, full resolution is where nearly all of the time would go.
 
 Nearest-neighbour resize followed by a convolution replaces the transposed convolution:
 it leaves no checkerboard (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016)
-and converts to plain operators on devices.
+and converts to plain operators on devices. A convolution before the resize would cost a
+quarter, but leaves a grid of the resized pixels in the images.
 """
 
 import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.blocks import conv, output_conv
+from dfcvae_tf.models import conv_full_resolution
+from dfcvae_tf.models.blocks import norm_relu, output_conv
 
 layers = tf.keras.layers
+
+_DECAY = 0.9  # of the moving statistics
+_SLOPE = 0.2  # of the leaky ReLU below 0
 
 
 def build(
@@ -19,12 +28,13 @@ def build(
 ) -> tuple[tf.keras.Model, tf.keras.Model]:
     """Encoder [N, H, W, C] -> 2 x [N, D]; decoder [N, D] -> outputs [N, H, W, C].
 
-    `config.depth` halvings; channels double with each, from `config.width`.
+    `config.depth` halvings; channels double with each, from `config.width` after the
+    first.
 
     Raises:
       UserError: height or width is not a multiple of 2 ** depth.
     """
-    height, width, channels = image_shape
+    height, width, _ = image_shape
     unit = 2**config.depth
     if height % unit or width % unit:
         fits = [max(unit, round(size / unit) * unit) for size in (height, width)]
@@ -33,27 +43,66 @@ def build(
             f"are multiples of {unit}, these images are {height}x{width}; "
             f"--image_size={fits[0]}x{fits[1]} would fit"
         )
-    deepest = config.width * unit
+    if config.conv_design == "full_resolution":
+        return conv_full_resolution.build(config, image_shape, dtype)
+    filters = [config.width * 2**level for level in range(config.depth)]
+    encoder = _encoder(filters, config.latent_dim, image_shape, dtype)
+    return encoder, _decoder(filters, config, image_shape, dtype)
 
-    images = tf.keras.Input(image_shape, name="image")
-    x = conv(config.width, dtype, "conv0")(images)
-    for level in range(1, config.depth + 1):
-        x = conv(config.width * 2**level, dtype, f"conv{level}", strides=2)(x)
-    x = conv(deepest, dtype, f"conv{config.depth + 1}")(x)
+
+def _encoder(
+    filters: list[int], latent_dim: int, image_shape: tuple[int, int, int], dtype: str
+) -> tf.keras.Model:
+    images = x = tf.keras.Input(image_shape, name="image")
+    for number, channels in enumerate(filters, 1):
+        x = _conv(x, channels, number, dtype, strides=2)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
-    x = layers.Dense(8 * config.width, activation="relu", dtype=dtype, name="hidden")(x)
-    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
-    z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
-    encoder = tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
+    z_mean = layers.Dense(latent_dim, dtype="float32", name="z_mean")(x)
+    z_log_var = layers.Dense(latent_dim, dtype="float32", name="z_log_var")(x)
+    return tf.keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+
+def _decoder(
+    filters: list[int],
+    config: ModelConfig,
+    image_shape: tuple[int, int, int],
+    dtype: str,
+) -> tf.keras.Model:
+    height, width, channels = image_shape
+    *others, deepest = filters
+    small = (height // 2**config.depth, width // 2**config.depth, deepest)
 
     z = tf.keras.Input((config.latent_dim,), name="z")
-    small = (height // unit, width // unit, deepest)
     x = layers.Dense(
-        small[0] * small[1] * small[2], activation="relu", dtype=dtype, name="hidden"
+        small[0] * small[1] * small[2],
+        kernel_initializer="he_normal",
+        dtype=dtype,
+        name="hidden",
     )(z)
     x = layers.Reshape(small, dtype=dtype, name="reshape")(x)
-    for level in reversed(range(config.depth)):
-        x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{level}")(x)
-        x = conv(config.width * 2**level, dtype, f"conv{level}")(x)
-    outputs = output_conv(x, channels, config.decoder_output, dtype, "to_logits")
-    return encoder, tf.keras.Model(z, outputs, name="decoder")
+    x = norm_relu(x, _DECAY, _SLOPE, dtype, 0)
+    for number, count in enumerate(reversed(others), 1):
+        x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{number}")(x)
+        x = _conv(x, count, number, dtype)
+    x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{config.depth}")(x)
+    # Small, as images start grey.
+    kernel = tf.keras.initializers.RandomNormal(stddev=0.02)
+    outputs = output_conv(
+        x, channels, config.decoder_output, dtype, "to_logits", kernel
+    )
+    return tf.keras.Model(z, outputs, name="decoder")
+
+
+def _conv(x, channels: int, number: int, dtype: str, strides: int = 1):
+    # No bias: batch normalisation adds one.
+    x = layers.Conv2D(
+        channels,
+        3,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        dtype=dtype,
+        name=f"conv{number}",
+    )(x)
+    return norm_relu(x, _DECAY, _SLOPE, dtype, number)

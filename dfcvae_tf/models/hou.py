@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.models.blocks import ReplicationPadding, batch_norm, output_bias
+from dfcvae_tf.models.blocks import ReplicationPadding, norm_relu, output_bias
 
 layers = tf.keras.layers
 initializers = tf.keras.initializers
@@ -104,7 +104,7 @@ def _encoder(
             dtype=dtype,
             name=f"conv{number}",
         )(x)
-        x = _norm_relu(x, recipe, number, dtype)
+        x = norm_relu(x, recipe.decay, recipe.slope, dtype, number)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(config.latent_dim, dtype="float32", name="z_log_var")(x)
@@ -140,7 +140,7 @@ def _decoder(
     x = layers.Reshape((4, 4, start), dtype=dtype, name="reshape")(x)
     for number, filters in enumerate(others, 1):
         x = resize_conv(x, filters, number, use_bias=False)
-        x = _norm_relu(x, recipe, number, dtype)
+        x = norm_relu(x, recipe.decay, recipe.slope, dtype, number)
     x = resize_conv(
         x,
         channels,
@@ -149,9 +149,3 @@ def _decoder(
     )
     outputs = layers.Activation("linear", dtype="float32", name="recon_logits")(x)
     return tf.keras.Model(z, outputs, name="decoder")
-
-
-def _norm_relu(x, recipe: Recipe, number: int, dtype: str):
-    x = batch_norm(recipe.decay, dtype, f"norm{number}")(x)
-    # Keras 3 has another name for the slope than Keras 2.
-    return layers.LeakyReLU(recipe.slope, dtype=dtype, name=f"relu{number}")(x)

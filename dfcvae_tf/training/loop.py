@@ -79,7 +79,7 @@ def train(
         a worker was lost; the newest checkpoint is intact.
     """
     strategy = devices.set_up_devices(config.training)
-    config = _read_as_before(config, run)
+    config = _as_before(config, run)
     source = open_source(config.data, config.training.seed)
     config = _resolve(config, source)
     if not perceptual_model_named:
@@ -371,9 +371,18 @@ class Trainer:
         return dict(zip(features.layers, energies, strict=True))
 
 
-def _read_as_before(config: Config, run: RunDir) -> Config:
-    """Keeps what folders mean to a run that goes on, and tells of pictures read anew."""
-    if not run.config.exists() or not config.data.dataset.startswith("folder:"):
+def _as_before(config: Config, run: RunDir) -> Config:
+    """Keeps what a run that goes on has, where another is not asked for by name.
+
+    Tells of pictures read anew.
+    """
+    if not run.config.exists():
+        return config
+    was = read_config(run)
+    if config.model.conv_design == "auto":
+        model = dataclasses.replace(config.model, conv_design=was.model.conv_design)
+        config = dataclasses.replace(config, model=model)
+    if not config.data.dataset.startswith("folder:"):
         return config
     if read_provenance(run).get("picture_reader") != READER:
         logging.warning(
@@ -382,12 +391,10 @@ def _read_as_before(config: Config, run: RunDir) -> Config:
             "are now read",
             run,
         )
-    if config.data.subfolders != "auto":
-        return config
-    subfolders = read_config(run).data.subfolders
-    return dataclasses.replace(
-        config, data=dataclasses.replace(config.data, subfolders=subfolders)
-    )
+    if config.data.subfolders == "auto":
+        data = dataclasses.replace(config.data, subfolders=was.data.subfolders)
+        config = dataclasses.replace(config, data=data)
+    return config
 
 
 def _resolve(config: Config, source: Source) -> Config:
@@ -400,8 +407,13 @@ def _resolve(config: Config, source: Source) -> Config:
         total_steps = math.ceil(examples / training.batch_size)
     precision: Any = devices.resolve_precision(training.precision)
     training = dataclasses.replace(training, steps=total_steps, precision=precision)
+    model = config.model
+    if model.conv_design == "auto":
+        model = dataclasses.replace(model, conv_design="strided")
     shape = pipeline.prepared_shape(source, config.data)
-    return dataclasses.replace(config, training=training, image_shape=shape)
+    return dataclasses.replace(
+        config, model=model, training=training, image_shape=shape
+    )
 
 
 def _check_default_perceptual_model(

@@ -180,7 +180,8 @@ def build_train_step(
     ):
         raise UserError(
             "--jit_compile cannot average batch normalisation over several devices; "
-            "leave it out, choose --network=conv, or --distribution=one_device"
+            "leave it out, choose --distribution=one_device, or a network without it: "
+            "--network=conv --conv_design=full_resolution"
         )
 
     def compute_gradients(

@@ -25,6 +25,7 @@ def small_config(**settings) -> Config:
             "dataset": "synthetic",
             "image_size": IMAGE_SHAPE[:2],
             "network": "conv",
+            "conv_design": "full_resolution",
             "depth": 1,
             "width": 4,
             "latent_dim": 3,

@@ -37,7 +37,8 @@ def test_fold_is_the_same_sum_at_each_pixel_of_a_block():
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [("article", (28, 28, 1)), ("hou64", (64, 64, 3))]
+    ("network", "shape"),
+    [("article", (28, 28, 1)), ("hou64", (64, 64, 3))],
 )
 def test_pictures_stay_the_same(network, shape):
     vae = random_vae(shape, network=network)
@@ -53,7 +54,10 @@ def test_pictures_stay_the_same(network, shape):
     ("shape", "settings"),
     [
         ((64, 64, 3), {"network": "hou64", "decoder_padding": "replicate"}),
-        ((15, 16, 1), {"network": "conv", "depth": 0}),
+        (
+            (15, 16, 1),
+            {"network": "conv", "conv_design": "full_resolution", "depth": 0},
+        ),
     ],
 )
 def test_another_last_layer_stays_as_it_is(shape, settings):

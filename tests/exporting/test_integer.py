@@ -13,7 +13,13 @@ from dfcvae_tf.models.vae import build_vae
 
 def unequal_decoder(name, shape):
     """A decoder whose hidden channels differ in range by 30; biases are not zero."""
-    config = ModelConfig(network=name, latent_dim=3, depth=2, width=4)
+    config = ModelConfig(
+        network=name,
+        conv_design="full_resolution",
+        latent_dim=3,
+        depth=2,
+        width=4,
+    )
     decoder = build_vae(config, shape, "float32").decoder
     rng = np.random.default_rng(0)
     for layer in decoder.layers:

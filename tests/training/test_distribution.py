@@ -16,6 +16,7 @@ from tests.programs import metrics_of, run_python, start_python, weights_of
 ARGUMENTS = [
     "--dataset=synthetic",
     "--network=conv",
+    "--conv_design=full_resolution",
     "--width=2",
     "--batch_size=16",
     # Unlike Adam, it shows a gradient that is off by a factor.
@@ -31,19 +32,15 @@ ARGUMENTS = [
 DFC = ["--objective=dfc_vae", "--perceptual_model=mnist_classifier"]
 MIRRORED = ["--distribution=mirrored", "--device=cpu"]
 # Trains in turn, with each of the lists of arguments that it is given; prints exit codes.
-# The network has batch normalisation, and is small.
 ON_TWO_CPUS = """
 import json, sys
 import tensorflow as tf
 from dfcvae_tf import train
-from dfcvae_tf.models import hou, vae
 from tests.programs import run_here
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
-hou.RECIPES["hou16"] = hou.Recipe(16, (4, 6), (8, 4))
-vae.NETWORKS["hou16"] = hou.build
 print([run_here(train, *arguments) for arguments in json.loads(sys.argv[1])])
 """
 
@@ -122,8 +119,7 @@ def test_two_logical_devices_end_where_one_does(runs):
 def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
     arguments = [
         "--objective=vae",
-        "--network=hou16",
-        "--image_size=16",
+        "--conv_design=strided",
         "--batch_size=8",
         "--learning_rate=1e-4",
         "--eval_every=6",

@@ -25,6 +25,7 @@ CONFIG = apply_settings(
     preset_config("mnist-vae"),
     {
         "network": "conv",
+        "conv_design": "full_resolution",
         "width": 2,
         "latent_dim": 3,
         "batch_size": BATCH,
