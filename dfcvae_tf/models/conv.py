@@ -80,7 +80,8 @@ def _decoder(
         name="hidden",
     )(z)
     x = layers.Reshape(small, dtype=dtype, name="reshape")(x)
-    x = norm_relu(x, _DECAY, _SLOPE, dtype, 0)
+    # Else the decoder of a single halving would be linear.
+    x = layers.LeakyReLU(_SLOPE, dtype=dtype, name="relu0")(x)
     for number, count in enumerate(reversed(others), 1):
         x = layers.UpSampling2D(2, dtype=dtype, name=f"resize{number}")(x)
         x = _conv(x, count, number, dtype)
