@@ -168,7 +168,8 @@ class ObjectiveConfig:
     )
     perceptual_model: str | None = setting(
         "mnist_classifier",
-        "mnist_classifier (bundled; the default, on grey digits alone) | keras:NAME | "
+        "mnist_classifier (bundled; the default, on grey digits alone) | photos "
+        "(bundled: the first three blocks of VGG19, distilled) | keras:NAME | "
         "file:PATH.keras or .h5 | graphdef:PATH.pb (frozen TensorFlow graph; images are "
         "whitened for it)",
     )

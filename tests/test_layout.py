@@ -61,6 +61,7 @@ PROGRAMS = [
     "export.__main__",
     "tools.benchmark",
     "tools.bundle_run",
+    "tools.distill_vgg19",
     "tools.make_mnist_sample",
     "tools.prepare_celeba",
     "tools.serve_web",

@@ -188,7 +188,7 @@ LATER = [
             "--objective=vae --network=artcle": "known: article, conv",
             "--dataset=synthetic": "synthetic is other data; name one with",
             "--color=rgb --network=conv": "by default for grey digits alone",
-            "--perceptual_model=vgg": "mnist_classifier, keras:NAME",
+            "--perceptual_model=vgg": "mnist_classifier, photos, keras:NAME",
             "--perceptual_model=keras:VGG99": "VGG19",
             "--perceptual_model=file:/no/such.keras": "/no/such.keras",
             "--perceptual_model=graphdef:/no.pb": "no such file: /no.pb",

@@ -2,6 +2,8 @@
 
   python -m tools.benchmark train     training steps per second, against Keras' `fit`
   python -m tools.benchmark data      images per second, against what training takes
+  python -m tools.benchmark perceptual
+                                      a perceptual model's distances, against VGG19's
   python -m tools.benchmark evaluate  seconds and peak memory of an evaluation, by size
   python -m tools.benchmark export    microseconds per decoded picture, in each runtime
 
@@ -14,8 +16,8 @@ from typing import Any
 
 from absl import flags
 
-from dfcvae_tf.command_line import run_program
-from dfcvae_tf.common_flags import DATASETS, refuse_other_commands
+from dfcvae_tf.command_line import import_tensorflow, run_program
+from dfcvae_tf.common_flags import DATASETS, refuse_other_commands, require
 from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.presets import PRESETS, preset_config
@@ -27,14 +29,16 @@ COMMANDS_OF = {
     "batch_size": ("train", "data"),
     "contestants": ("train",),
     "preset": ("data",),
-    "perceptual_model": ("data",),
-    "perceptual_weights": ("data",),
-    "images": ("data", "evaluate"),
-    "sizes": ("evaluate",),
-    "dataset": ("data", "export"),
-    "data_dir": ("data", "export"),
-    "offline": ("data", "export"),
-    "run_dir": ("export",),
+    "perceptual_model": ("data", "perceptual"),
+    "perceptual_layers": ("perceptual",),
+    "perceptual_preprocessing": ("perceptual",),
+    "perceptual_weights": ("data", "perceptual"),
+    "images": ("data", "evaluate", "perceptual"),
+    "sizes": ("evaluate", "perceptual"),
+    "dataset": ("data", "export", "perceptual"),
+    "data_dir": ("data", "export", "perceptual"),
+    "offline": ("data", "export", "perceptual"),
+    "run_dir": ("export", "perceptual"),
     "threads": ("export",),
     "rounds": ("export",),
 }
@@ -44,7 +48,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "repeats",
         None,
-        "train, data: measurements of each (default 7); export: pictures of each per "
+        "train, data, perceptual: measurements of each (default 7); export: pictures of each per "
         "round (default 200)",
         3,
         flag_values=values,
@@ -72,47 +76,68 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_string(
-        "perceptual_model", None, "data: as in training", flag_values=values
+        "perceptual_model",
+        None,
+        "data, perceptual: as in training (default of perceptual: photos)",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "perceptual_layers",
+        None,
+        "perceptual: those that stand for relu1_1, relu2_1 and relu3_1 of VGG19 (default: "
+        "the model's)",
+        flag_values=values,
     )
     flags.DEFINE_string(
-        "perceptual_weights", None, "data: as in training", flag_values=values
+        "perceptual_preprocessing",
+        None,
+        "perceptual: as in training",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "perceptual_weights",
+        None,
+        "data: as in training; perceptual: VGG19's, imagenet or the path of an .h5 file",
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "images",
         None,
         "data: images per measurement (default 2048); evaluate: images evaluated "
-        "(default 400)",
+        "(default 400); perceptual: photos (default 256)",
         8,
         flag_values=values,
     )
     flags.DEFINE_list(
         "sizes",
         [str(size) for size in evaluation_cost.SIZES],
-        "evaluate: height and width of the images",
+        "evaluate: height and width of the images; perceptual: the same (default 64)",
         flag_values=values,
     )
     flags.DEFINE_string(
         "run_dir",
-        "pretrained:mnist_dfc_vae",
-        "export: the run whose decoder is measured, or pretrained:NAME",
+        None,
+        "export: the run whose decoder is measured, or pretrained:NAME (default: "
+        "pretrained:mnist_dfc_vae); perceptual: one whose reconstructions are compared, too",
         flag_values=values,
     )
     flags.DEFINE_string(
         "dataset",
         None,
-        f"data, export: {DATASETS} (default: that of the preset or run)",
+        f"data, export, perceptual: {DATASETS} (default: that of the preset or run)",
         flag_values=values,
     )
     flags.DEFINE_string(
         "data_dir",
         None,
-        "data, export: folder of prepared TensorFlow Datasets",
+        "data, export, perceptual: folder of prepared TensorFlow Datasets",
         flag_values=values,
     )
     flags.DEFINE_bool(
         "offline",
         False,
-        "data, export: never touch the network: read only what is already prepared",
+        "data, export, perceptual: never touch the network: read only what is already "
+        "prepared",
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -162,12 +187,35 @@ def evaluate(values: flags.FlagValues) -> None:
     print(evaluation_cost.compare(sizes, given["images"] or 400))
 
 
+def perceptual(values: flags.FlagValues) -> None:
+    """Prints how a perceptual model agrees with VGG19, and what it costs."""
+    refuse_other_commands(values, "perceptual", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
+    require(given, "dataset")
+    names = ("perceptual_model", "perceptual_layers", "perceptual_preprocessing")
+    settings = {name: given[name] for name in names if given[name] is not None}
+    settings = {"perceptual_model": "photos", **settings}
+    data = {name: given[name] for name in ("dataset", "data_dir", "offline")}
+    import_tensorflow()
+    from tools import perceptual_agreement
+
+    report = perceptual_agreement.compare(
+        apply_settings(preset_config("hou2017-vae-123"), settings | data),
+        given["perceptual_weights"] or "imagenet",
+        _parse_sizes(given["sizes"]) if values["sizes"].present else [64],
+        given["images"] or 256,
+        given["run_dir"],
+        given["repeats"] or 7,
+    )
+    print(report)
+
+
 def export(values: flags.FlagValues) -> None:
     """Prints how long each runtime takes to decode one picture."""
     refuse_other_commands(values, "export", COMMANDS_OF)
     given: dict[str, Any] = values.flag_values_dict()
     report = decoder_speed.compare(
-        given["run_dir"],
+        given["run_dir"] or "pretrained:mnist_dfc_vae",
         (given["dataset"], given["data_dir"], given["offline"]),
         _parse_threads(given["threads"]),
         given["repeats"] or 200,
@@ -193,7 +241,13 @@ def _parse_sizes(texts: Sequence[str]) -> list[int]:
     return [int(text) for text in texts]
 
 
-COMMANDS = {"train": train, "data": data, "evaluate": evaluate, "export": export}
+COMMANDS = {
+    "train": train,
+    "data": data,
+    "perceptual": perceptual,
+    "evaluate": evaluate,
+    "export": export,
+}
 
 
 def run() -> None:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.perceptual import classifiers
+from dfcvae_tf.perceptual import classifiers, photos
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor, KerasFeatures
 from dfcvae_tf.perceptual.graphdef import build_graphdef
 from dfcvae_tf.perceptual.keras_applications import build_keras_application
@@ -14,7 +14,7 @@ from dfcvae_tf.perceptual.keras_file import build_keras_file
 DIGITS_CLASSIFIER = "mnist_classifier"
 # What --perceptual_model takes, for messages.
 FORMS = (
-    "mnist_classifier, keras:NAME (keras:VGG19), file:PATH (.keras or .h5) or "
+    "mnist_classifier, photos, keras:NAME (keras:VGG19), file:PATH (.keras or .h5) or "
     "graphdef:PATH (.pb)"
 )
 
@@ -42,6 +42,8 @@ def build_perceptual_model(
             classifiers.load_classifier(model),
             layers or classifiers.DEFAULT_LAYERS[model],
         )
+    elif model == photos.NAME:
+        extractor = photos.build_photos(layers)
     elif kind == "keras" and rest:
         extractor = build_keras_application(
             rest, layers, config.perceptual_weights, image_shape, seed

@@ -45,6 +45,6 @@ def test_keras_and_file_forms(tmp_path):
     "name", ["mnist_judge", "VGG19", "keras:", "graphdef:", "tfhub:x", ""]
 )
 def test_other_names_list_the_valid_forms(name):
-    forms = "mnist_classifier, keras:NAME .* file:PATH .* graphdef:PATH"
+    forms = "mnist_classifier, photos, keras:NAME .* file:PATH .* graphdef:PATH"
     with pytest.raises(UserError, match=forms):
         build_perceptual_model(ObjectiveConfig(perceptual_model=name), (28, 28, 1), 0)
