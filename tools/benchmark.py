@@ -17,7 +17,13 @@ from typing import Any
 from absl import flags
 
 from dfcvae_tf.command_line import import_tensorflow, run_program
-from dfcvae_tf.common_flags import DATASETS, refuse_other_commands, require
+from dfcvae_tf.common_flags import (
+    DATASETS,
+    define_settings,
+    given_settings,
+    refuse_other_commands,
+    require,
+)
 from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.presets import PRESETS, preset_config
@@ -81,19 +87,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "data, perceptual: as in training (default of perceptual: photos)",
         flag_values=values,
     )
-    flags.DEFINE_list(
-        "perceptual_layers",
-        None,
-        "perceptual: those that stand for relu1_1, relu2_1 and relu3_1 of VGG19 (default: "
-        "the model's)",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "perceptual_preprocessing",
-        None,
-        "perceptual: as in training",
-        flag_values=values,
-    )
+    define_settings(values, ("perceptual_layers", "perceptual_preprocessing"))
     flags.DEFINE_string(
         "perceptual_weights",
         None,
@@ -193,8 +187,7 @@ def perceptual(values: flags.FlagValues) -> None:
     given: dict[str, Any] = values.flag_values_dict()
     require(given, "dataset")
     names = ("perceptual_model", "perceptual_layers", "perceptual_preprocessing")
-    settings = {name: given[name] for name in names if given[name] is not None}
-    settings = {"perceptual_model": "photos", **settings}
+    settings = {"perceptual_model": "photos", **given_settings(values, names)}
     data = {name: given[name] for name in ("dataset", "data_dir", "offline")}
     import_tensorflow()
     from tools import perceptual_agreement

@@ -1,7 +1,7 @@
 """The benchmark's flags."""
 
 from tests.programs import run_here
-from tools import benchmark
+from tools import benchmark, perceptual_agreement
 
 
 def test_export_compares_the_bundled_decoder_unless_told_otherwise(monkeypatch, capsys):
@@ -45,3 +45,25 @@ def test_evaluation_gets_sizes_and_images(monkeypatch, capsys):
     assert capsys.readouterr().out.strip() == "compared ([28, 64, 128, 256], 400)"
     assert run_here(benchmark, "evaluate", "--sizes=128", "--images=50") == 0
     assert capsys.readouterr().out.strip() == "compared ([128], 50)"
+
+
+def test_a_perceptual_model_and_its_photos(monkeypatch, capsys):
+    def compare(config, weights, sizes, *rest):
+        objective = config.objective
+        model = (objective.perceptual_model, objective.perceptual_layers)
+        return f"{config.data.dataset} {model} {weights} {sizes} {rest}"
+
+    monkeypatch.setattr(perceptual_agreement, "compare", compare)
+    arguments = ["perceptual", "--dataset=folder:x"]
+    assert run_here(benchmark, *arguments) == 0
+    assert capsys.readouterr().out.strip() == (
+        "folder:x ('photos', ()) imagenet [64] (256, None, 7)"
+    )
+    arguments += ["--perceptual_model=file:a.keras", "--perceptual_layers=a,b"]
+    arguments += ["--perceptual_weights=w.h5", "--sizes=64,128", "--run_dir=r"]
+    assert run_here(benchmark, *arguments) == 0
+    assert capsys.readouterr().out.strip() == (
+        "folder:x ('file:a.keras', ('a', 'b')) w.h5 [64, 128] (256, 'r', 7)"
+    )
+    assert run_here(benchmark, "perceptual") == 2
+    assert "--dataset is missing" in capsys.readouterr().err

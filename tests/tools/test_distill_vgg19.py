@@ -34,6 +34,7 @@ def teacher():
     return distill_vgg19.build_teacher("random", 0)
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_as_if_it_had_not_been(
     tmp_path, monkeypatch, capsys, teacher
 ):
