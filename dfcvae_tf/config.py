@@ -144,7 +144,14 @@ class ObjectiveConfig:
     objective: Literal["vae", "dfc_vae"] = setting(
         "dfc_vae", "vae = pixel loss + KL, dfc_vae = perceptual loss + KL"
     )
-    kl_weight: float = setting(1.0, "weight of the KL term (nats)", at_least=0)
+    kl_weight: float | None = setting(
+        1.0, "weight of the KL term (nats); none with --target_kl", at_least=0
+    )
+    target_kl: float | None = setting(
+        None,
+        "KL in nats per image that training ends with; the KL weight is found for it",
+        above=0,
+    )
     kl_warmup_steps: int = setting(
         0, "steps over which the KL weight rises linearly from 0", at_least=0
     )
@@ -344,6 +351,9 @@ def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
     objective = settings.get("objective")
     if objective is not None and objective != config.objective.objective:
         base = PLAIN_VAE if objective == "vae" else ObjectiveConfig()
+        if (target_kl := config.objective.target_kl) is not None:
+            # A rate means the same with any objective.
+            base = dataclasses.replace(base, target_kl=target_kl, kl_weight=None)
         config = dataclasses.replace(config, objective=base)
     model = settings.get("perceptual_model", config.objective.perceptual_model)
     if model != config.objective.perceptual_model:
@@ -351,6 +361,15 @@ def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
         settings = {"perceptual_layers": (), "perceptual_layer_weights": (), **settings}
     elif "perceptual_layers" in settings:
         settings = {"perceptual_layer_weights": (), **settings}
+    if settings.get("target_kl") is not None:
+        if settings.get("kl_weight") is not None:
+            raise UserError(
+                "both --target_kl and --kl_weight are given; the first finds the second: "
+                "give one of them"
+            )
+        settings["kl_weight"] = None
+    elif settings.get("kl_weight") is not None:
+        settings["target_kl"] = None
     if settings.get("steps") is not None and settings.get("epochs") is not None:
         raise UserError("both --steps and --epochs are given; give one of them")
     if settings.get("steps") is not None:
@@ -390,7 +409,28 @@ def _check_together(config: Config) -> None:
     _check_objective(objective)
 
 
+def check_new(config: Config) -> None:
+    """Raises UserError where a new run must not have what runs made before may have."""
+    objective = config.objective
+    if (objective.perceptual_normalization, objective.perceptual_reduction) == (
+        "energy",
+        "mean",
+    ):
+        raise UserError(
+            "--perceptual_normalization=energy and --perceptual_reduction=mean both "
+            "divide by the number of features, together twice; add "
+            "--perceptual_reduction=sum, or leave the normalization out"
+        )
+
+
 def _check_objective(objective: ObjectiveConfig) -> None:
+    if (objective.target_kl is None) == (objective.kl_weight is None):
+        raise UserError("give either --kl_weight or --target_kl")
+    if objective.target_kl is not None and objective.kl_warmup_steps:
+        raise UserError(
+            "--kl_warmup_steps is for a --kl_weight; with --target_kl the weight moves "
+            "by itself"
+        )
     if objective.objective == "vae":
         if objective.pixel_weight == 0:
             raise UserError("--objective=vae needs a --pixel_weight greater than 0")

@@ -16,6 +16,7 @@ import tensorflow as tf
 from dfcvae_tf import losses
 from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.kl_weight import GivenWeight, KLWeight, TargetRate
 from dfcvae_tf.models.vae import ForwardPass
 
 Terms = dict[str, tf.Tensor]
@@ -48,13 +49,13 @@ class Objective:
 
     Attributes:
       parts: names of the terms; the values of these names add up to "loss".
-      settled_step: from this step on, weights are constant.
+      rate: what finds the KL weight in training; None where it is given.
     """
 
-    def __init__(self, terms: Iterable[Term], settled_step: int = 0):
+    def __init__(self, terms: Iterable[Term], rate: TargetRate | None = None):
         self._terms = tuple(terms)
         self.parts = tuple(term.name for term in self._terms)
-        self.settled_step = settled_step
+        self.rate = rate
 
     def __call__(self, forward: ForwardPass) -> Terms:
         """Returns every term by its name, what else the terms log, and "loss"."""
@@ -88,8 +89,15 @@ def build_objective(
         )
     if features is not None:
         terms.append(build_perceptual_loss(config, features, layer_energies))
-    terms.append(KLLoss(config.kl_weight, config.kl_warmup_steps, config.free_bits))
-    return Objective(terms, settled_step=config.kl_warmup_steps)
+    weight: KLWeight
+    rate = None
+    if config.target_kl is not None:
+        weight = rate = TargetRate(config.target_kl)
+    else:
+        assert config.kl_weight is not None  # config.check saw to it
+        weight = GivenWeight(config.kl_weight, config.kl_warmup_steps)
+    terms.append(KLLoss(weight, config.free_bits))
+    return Objective(terms, rate)
 
 
 def build_perceptual_loss(
@@ -200,30 +208,24 @@ class KLLoss:
 
     name = "kl_loss"
 
-    def __init__(self, weight: float, warmup_steps: int = 0, free_bits: float = 0.0):
-        """Takes `kl_weight`, `kl_warmup_steps` and `free_bits` of the settings."""
-        self._weight = weight
-        self._warmup_steps = warmup_steps
+    def __init__(self, weight: KLWeight, free_bits: float = 0.0):
+        """Takes its weight, and `free_bits` of the settings."""
+        self.weight = weight
         self._free_nats = free_bits * math.log(2)
 
     def __call__(self, forward: ForwardPass) -> Terms:
-        """Returns "kl_nats_per_dimension" [N, D], "kl_nats" and "kl_loss" [N]."""
+        """Returns "kl_nats_per_dimension" [N, D]; "kl_nats", "kl_weight", "kl_loss" [N]."""
         per_dimension = forward.prior.kl(forward.z_mean, forward.z_log_var)
         # Kingma et al. (2016), equation 15, applied to each image instead of to the
         # batch mean, so that the term stays per image and independent of the batch.
         penalised = tf.reduce_sum(tf.maximum(per_dimension, self._free_nats), axis=-1)
+        weight = self.weight(forward.step)
         return {
             "kl_nats_per_dimension": per_dimension,
             "kl_nats": tf.reduce_sum(per_dimension, axis=-1),
-            self.name: self.weight(forward.step) * penalised,
+            "kl_weight": tf.fill(tf.shape(penalised), weight),
+            self.name: weight * penalised,
         }
-
-    def weight(self, step: tf.Tensor) -> tf.Tensor:
-        """The weight at a step: rises linearly during the warm-up, then constant."""
-        if self._warmup_steps == 0:
-            return tf.constant(self._weight, tf.float32)
-        progress = tf.cast(step + 1, tf.float32) / self._warmup_steps
-        return self._weight * tf.minimum(progress, 1.0)
 
 
 def _reduce(per_image_sum: tf.Tensor, reduction: str, values: tf.Tensor) -> tf.Tensor:

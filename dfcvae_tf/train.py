@@ -63,7 +63,7 @@ def main(values: flags.FlagValues) -> None:
         perceptual_model_named="perceptual_model" in settings,
     )
     if metrics:
-        print(metrics_table(metrics))
+        print(metrics_table(metrics, config.model.latent_dim))
         print(
             f"\nrun directory: {run_dir}\n"
             f"look at it:    tensorboard --logdir={shlex.quote(run_dir)}"

@@ -142,13 +142,13 @@ def test_what_a_run_was_made_from_is_compared_with_what_there_is(finished):
     assert checkpoints_lib.differences(finished, config, MADE_UP) == []
     found = checkpoints_lib.differences(
         finished,
-        apply_settings(config, {"kl_weight": 2.0}),
+        apply_settings(config, {"target_kl": 9.0}),
         dataclasses.replace(
             MADE_UP, data_digest="other", model_digests={"perceptual_model": "other"}
         ),
     )
     assert found == [
-        "kl_weight 1.05 -> 2.0",
+        "target_kl 12.4 -> 9.0",
         "other images: their names or sizes are not the same",
         "perceptual_model: the content of None has changed",
     ]

@@ -30,7 +30,7 @@ def test_a_setting_overrides_its_preset():
 
 
 def test_another_objective_brings_its_own_weights():
-    plain = apply_settings(preset_config("mnist-dfc-vae"), {"objective": "vae"})
+    plain = apply_settings(preset_config("article-dfc-vae"), {"objective": "vae"})
     assert plain.objective == preset_config("article-vae").objective
     both = apply_settings(
         preset_config("mnist-vae"), {"objective": "dfc_vae", "pixel_weight": 0.5}
@@ -85,6 +85,17 @@ def test_bad_settings_say_what_would_be_right(settings, message):
     with pytest.raises(UserError, match="(?s)") as error:
         apply_settings(preset_config("mnist-dfc-vae"), settings)
     assert message in str(error.value)
+
+
+def test_a_rate_takes_the_place_of_a_weight_and_stays_with_another_objective():
+    preset = preset_config("mnist-dfc-vae")
+    assert (preset.objective.target_kl, preset.objective.kl_weight) == (12.4, None)
+    plain = apply_settings(preset, {"objective": "vae"}).objective
+    assert (plain.target_kl, plain.kl_weight) == (12.4, None)
+    weight = apply_settings(preset, {"kl_weight": 2.0}).objective
+    assert (weight.target_kl, weight.kl_weight) == (None, 2.0)
+    back = apply_settings(preset_config("article-vae"), {"target_kl": 9.0}).objective
+    assert (back.target_kl, back.kl_weight) == (9.0, None)
 
 
 def test_a_plain_vae_has_no_perceptual_model():

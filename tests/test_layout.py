@@ -28,7 +28,7 @@ ROWS = [
         "weights",
     },
     {"presets", "common_flags"},
-    {"losses"},
+    {"losses", "kl_weight"},
     {
         "attribute_vectors",
         "image_files",

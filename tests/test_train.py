@@ -43,6 +43,7 @@ ODD_NAME = "run [1], 50%=ü*?\\"
 train_here = partial(run_here, train)
 # As the run `finished` was trained.
 FINISHED = [*SMALL, "--objective=vae", "--steps=20", "--checkpoint_every=10"]
+FINISHED.append("--kl_weight=1.05")
 
 
 def _build_unnamed(config, image_shape, dtype):
@@ -285,6 +286,15 @@ def test_other_settings_need_override(run, capsys, monkeypatch):
     assert train_here(*arguments) == 2
     assert "its checkpoints are gone" in capsys.readouterr().err
     np.testing.assert_array_equal(weights_of(run), weights)
+
+
+def test_latents_that_carry_nothing_are_said_in_one_line(tmp_path, capsys):
+    arguments = [*SMALL, "--objective=vae", "--steps=40", "--kl_weight=1e4"]
+    assert train_here(*arguments, f"--run_dir={tmp_path / 'run'}") == 0
+    shown = capsys.readouterr()
+    (line,) = (line for line in shown.err.splitlines() if "collapse" in line)
+    assert "--target_kl=NATS" in line
+    assert "active_dimensions    0 of 5" in shown.out
 
 
 def test_a_run_has_one_training_at_a_time(tmp_path, capsys):

@@ -31,7 +31,12 @@ from dfcvae_tf.evaluation.judge import (
     check_is_held_out,
 )
 from dfcvae_tf.evaluation.measuring import Measured, measure_runs
-from dfcvae_tf.evaluation.notes import data_notes, group_notes, judge_notes
+from dfcvae_tf.evaluation.notes import (
+    collapse_notes,
+    data_notes,
+    group_notes,
+    judge_notes,
+)
 from dfcvae_tf.evaluation.projector import Embedding
 from dfcvae_tf.evaluation.section import Section, plain
 from dfcvae_tf.evaluation.selection import ARTICLE_INDICES, Selection, select
@@ -159,7 +164,7 @@ def evaluate(
     judged, worth = measured.judged.get(ORIGINALS), None
     if judged and judged.labels is not None and data.labels is not None:
         worth = assess_worth(judged.labels, data.labels)
-    urgent = judge_notes(judged, worth)
+    urgent = [*collapse_notes(measured.latents), *judge_notes(judged, worth)]
     if measured.alike:
         urgent.append(
             f"All {data.num_images} test images are alike: tests and verdicts, which "

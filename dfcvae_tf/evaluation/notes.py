@@ -8,7 +8,9 @@ from dfcvae_tf.checkpoints import read_provenance
 from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.judge import Judge, Judgement, Worth
+from dfcvae_tf.evaluation.measuring import Latents
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.metrics.collapse import collapse
 from dfcvae_tf.metrics.sharpness_verdict import SIGNIFICANCE
 
 _SMALL_GROUP = 30
@@ -42,6 +44,12 @@ def data_notes(models: Mapping[str, LoadedRun], data: EvaluationImages) -> list[
         listed = "; ".join(f"{name}: {what}" for name, what in trained.items())
         notes.append(f"The runs were trained on different data ({listed}).")
     return notes
+
+
+def collapse_notes(latents: Mapping[str, Latents]) -> list[str]:
+    """Which runs have latents that carry nothing."""
+    found = {name: collapse(own.kl.mean(axis=0)) for name, own in latents.items()}
+    return [f"{name}: {sentence}." for name, sentence in found.items() if sentence]
 
 
 def judge_notes(judged: Judgement | None, worth: Worth | None) -> list[str]:

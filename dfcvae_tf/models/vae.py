@@ -36,7 +36,7 @@ class ForwardPass:
       reconstruction: [N, H, W, C] float32, what the outputs show; linear outputs beyond
         [0, 1] stay there.
       prior: the VAE's.
-      step: [] int64, of training.
+      step: [] int64, of training; None in evaluation.
     """
 
     images: tf.Tensor
@@ -46,7 +46,7 @@ class ForwardPass:
     outputs: tf.Tensor
     reconstruction: tf.Tensor
     prior: Prior
-    step: tf.Tensor
+    step: tf.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,18 @@ class VAE:
         return [v for network in self.networks.values() for v in network.variables]
 
     def forward(
-        self, images: tf.Tensor, noise: tf.Tensor, step: tf.Tensor, training: bool
+        self,
+        images: tf.Tensor,
+        noise: tf.Tensor,
+        step: tf.Tensor | None,
+        training: bool,
     ) -> ForwardPass:
         """Encodes images, draws z, decodes it.
 
         Args:
           images: [N, H, W, C] float32 in [0, 1].
           noise: [N, D] float32, standard normal.
-          step: [] int64, of training.
+          step: [] int64, of training; None in evaluation.
           training: whether batch normalisation takes the batch's statistics.
         """
         z_mean, z_log_var = self.encoder(images, training=training)

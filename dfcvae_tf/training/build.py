@@ -79,7 +79,7 @@ def build_training(
             optimizer = keras_compat.LossScaleOptimizer(optimizer)
         ema = config.optimizer.ema_decay > 0
         player = steps.Player("vae", vae.networks, optimizer, objective, ema)
-        state = steps.TrainState(vae, [player])
+        state = steps.TrainState(vae, [player], objective.rate)
     inference_vae = build_vae(config.model, config.image_shape, "float32")
     train_step = steps.build_train_step(
         state, training.batch_size, config.optimizer.clip_norm, training.jit_compile

@@ -32,6 +32,7 @@ from dfcvae_tf.data.source import Source, unreadable_file
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.files import LOCK, disk_errors, locked, read_json, sha256, write_json
 from dfcvae_tf.images import inference_batch
+from dfcvae_tf.metrics.collapse import active_dimensions, collapse
 from dfcvae_tf.objective import build_objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
 from dfcvae_tf.perceptual.registry import DIGITS_CLASSIFIER, FORMS, model_files
@@ -44,6 +45,7 @@ from dfcvae_tf.training.summaries import RunLog, first_non_finite
 
 _ENERGY_IMAGES = 2000
 _SHOWN_IMAGES = 10
+_FEW_IMAGES = 1000
 # tf.distribute reports a lost worker as any of these.
 _LOST_WORKER = (
     tf.errors.UnavailableError,
@@ -78,6 +80,8 @@ def train(
       Stopped: interrupted, a value became non-finite, the float16 loss scale stalled or
         a worker was lost; the newest checkpoint is intact.
     """
+    if not run.config.exists():
+        config_lib.check_new(config)
     strategy = devices.set_up_devices(config.training)
     config = _as_before(config, run)
     source = open_source(config.data, config.training.seed)
@@ -153,9 +157,10 @@ class Trainer:
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
         self.layer_energies = self._layer_energies(features)
-        self.objective = build_objective(
-            config.objective, features, list(self.layer_energies.values())
-        )
+        with strategy.scope():  # a KL weight that is found is a variable
+            self.objective = build_objective(
+                config.objective, features, list(self.layer_energies.values())
+            )
         self.training = build_training(config, strategy, self.objective)
         self.test_batches = pipeline.eval_batches(
             source,
@@ -179,6 +184,7 @@ class Trainer:
         training = self.config.training
         step = self._restore()
         self._start_writing(step)
+        self._tell_of_few_images()
         self._tell_of_alike_images()
         batches = iter(self._train_batches(step))
         with StopSignals() as stop, self._open_log(step) as log:
@@ -196,7 +202,8 @@ class Trainer:
             metrics = self._evaluate(step, log)
         if self.chief:
             save_inference_weights(self.run, self.training.inference_vae)
-        return metrics
+            self._tell_of_rate(metrics)
+        return {name: float(v) for name, v in metrics.items() if np.ndim(v) == 0}
 
     def _due(self, step: int, every: int) -> bool:
         return step % every == 0 or step == self.total_steps
@@ -312,6 +319,16 @@ class Trainer:
         batches = pipeline.eval_batches(source, split, uncached, self.image_shape, size)
         return batches.take(-(-count // size)).map(lambda batch: batch["image"])
 
+    def _tell_of_few_images(self) -> None:
+        count = self.source.num_examples["train"]
+        if self.chief and count < _FEW_IMAGES:
+            logging.warning(
+                "only %d training images: they will be reproduced, new ones less well; "
+                "from about %s on, what they have in common is learnt",
+                count,
+                f"{_FEW_IMAGES:,}",
+            )
+
     def _tell_of_alike_images(self) -> None:
         """Says so where there is nothing to learn but one image."""
         count = self.source.num_examples["train"]
@@ -325,8 +342,8 @@ class Trainer:
                 count,
             )
 
-    def _evaluate(self, step: int, log: RunLog) -> dict[str, float]:
-        """Runs the whole test split once; returns the mean of every scalar."""
+    def _evaluate(self, step: int, log: RunLog) -> dict[str, np.ndarray]:
+        """Runs the whole test split once; returns means, [] or per dimension [D]."""
         if not self.chief:
             return {}
         self.training.state.copy_inference_weights(self.training.inference_vae)
@@ -338,10 +355,21 @@ class Trainer:
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value.numpy().astype(np.float64)
         means = {k: v / self.source.num_examples["test"] for k, v in sums.items()}
+        active = active_dimensions(means["kl_nats_per_dimension"])
+        means["active_dimensions"] = np.asarray(active)
         log.scalars(step, "test", means)
         for split in ("train", "test"):
             log.pictures(step, split, self._pictures(split))
-        return {name: float(v) for name, v in means.items() if np.ndim(v) == 0}
+        return means
+
+    def _tell_of_rate(self, metrics: dict[str, np.ndarray]) -> None:
+        """Says so where latents carry nothing, or not what was asked for."""
+        collapsed = collapse(metrics["kl_nats_per_dimension"])
+        if collapsed:
+            logging.warning("%s", collapsed)
+        rate = self.objective.rate
+        if rate is not None and (missed := rate.missed(float(metrics["kl_nats"]))):
+            logging.warning("%s", missed)
 
     def _pictures(self, split: str) -> list[np.ndarray]:
         """Rows of originals, their reconstructions from z_mean, and prior samples."""

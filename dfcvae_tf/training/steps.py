@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.kl_weight import TargetRate
 from dfcvae_tf.models.vae import VAE, ForwardPass
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.training import keras_compat
@@ -110,12 +111,16 @@ class TrainState:
     Attributes:
       vae: the networks of the forward pass.
       players: who learns; the first trains the VAE.
+      rate: what finds the KL weight; None where it is given.
       step: [] int64, number of steps done.
     """
 
-    def __init__(self, vae: VAE, players: Sequence[Player]):
+    def __init__(
+        self, vae: VAE, players: Sequence[Player], rate: TargetRate | None = None
+    ):
         """Makes the state; under a distribution strategy, inside its scope."""
         self.vae = vae
+        self.rate = rate
         self.players = tuple(players)
         self.step = tf.Variable(
             0,
@@ -132,6 +137,8 @@ class TrainState:
             lists[f"{prefix}network"] = player.network_variables
             lists[f"{prefix}optimizer"] = player.optimizer_variables
             lists[f"{prefix}ema"] = player.ema
+        if self.rate is not None:
+            lists["rate"] = self.rate.variables
         return lists
 
     def copy_inference_weights(self, target: VAE) -> None:
@@ -268,12 +275,16 @@ def build_train_steps(
 
     def one_step(iterator: Iterator) -> Metrics:
         per_replica = strategy.run(replica_step, args=(next(iterator), state.step))
-        state.step.assign_add(1)
-        update_ema()
-        return {
+        means = {
             name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
             for name, value in per_replica.items()
         }
+        if state.rate is not None:
+            others = means["loss"] - means["kl_loss"]
+            state.rate.update(state.step, means["kl_nats"], others)
+        state.step.assign_add(1)
+        update_ema()
+        return means
 
     @tf.function
     def train_steps(iterator: Iterator, num_steps: tf.Tensor) -> Metrics:
@@ -300,13 +311,11 @@ def build_eval_step(
       (images [n, H, W, C], batch number [] int64) -> name -> sum over the batch, float32.
     """
 
-    settled = tf.constant(objective.settled_step, tf.int64)
-
     @tf.function(reduce_retracing=True)
     def eval_step(images: tf.Tensor, number: tf.Tensor) -> Metrics:
         latent_dim = vae.decoder.input_shape[-1]
         noise = latent_noise(seed, number, [tf.shape(images)[0], latent_dim])
-        terms = objective(vae.forward(images, noise, settled, training=False))
+        terms = objective(vae.forward(images, noise, None, training=False))
         return {name: tf.reduce_sum(value, axis=0) for name, value in terms.items()}
 
     return eval_step

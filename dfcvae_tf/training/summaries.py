@@ -142,11 +142,17 @@ class _Blocks:
         return {name: total / self.steps for name, total in self._sums.items()}
 
 
-def metrics_table(metrics: Mapping[str, float]) -> str:
+def metrics_table(metrics: Mapping[str, float], latent_dim: int) -> str:
     """Returns test metrics as a table for the terminal."""
     width = max(len(name) for name in metrics)
+    active = metrics["active_dimensions"]
     lines = ["test split, mean per image:"]
-    lines += [f"  {name:<{width}}  {value:10.4f}" for name, value in metrics.items()]
+    lines += [
+        f"  {name:<{width}}  {value:10.4f}"
+        for name, value in metrics.items()
+        if name != "active_dimensions"
+    ]
+    lines.append(f"  {'active_dimensions':<{width}}  {active:.0f} of {latent_dim}")
     return "\n".join(lines)
 
 

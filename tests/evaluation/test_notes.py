@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dfcvae_tf.config import DataConfig
-from dfcvae_tf.evaluation.notes import data_notes, group_notes
+from dfcvae_tf.evaluation.measuring import Latents
+from dfcvae_tf.evaluation.notes import collapse_notes, data_notes, group_notes
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
@@ -33,6 +34,12 @@ def trained_on(tmp_path):
 def data(name="mnist_sample", count=100, total=100):
     images = np.zeros((count, 28, 28, 1), np.float32)
     return stream(images, name=name, description=f"the {name}", total=total)
+
+
+def test_runs_whose_latents_carry_nothing_are_named():
+    good, dead = (Latents(np.zeros((3, 2)), np.full((3, 2), kl)) for kl in (2.0, 1e-6))
+    (note,) = collapse_notes({"good": good, "dead": dead})
+    assert note.startswith("dead: posterior collapse") and note.endswith(".")
 
 
 def test_same_data_needs_no_words(trained_on):

@@ -49,6 +49,7 @@ def begin(
     clip_norm=0.0,
     ema_decay=0.0,
     objective=None,
+    target_kl=None,
 ):
     """Returns the state of a tiny VAE, and what trains it: steps -> mean metrics.
 
@@ -57,9 +58,11 @@ def begin(
     strategy = tf.distribute.get_strategy()
     settings = {"clip_norm": clip_norm, "ema_decay": ema_decay, "seed": 7}
     settings |= {"precision": precision, "jit_compile": jit_compile}
+    if target_kl:
+        settings |= {"target_kl": target_kl, "optimizer": "adam"}
     config = apply_settings(CONFIG, settings)
     config = dataclasses.replace(config, model=model, image_shape=shape)
-    objective = objective or build_objective(CONFIG.objective)
+    objective = objective or build_objective(config.objective)
     training = build_training(config, strategy, objective)
     state = training.state
     done = Checkpoints(start, 1, state.checkpointed()).restore_newest() if start else 0
@@ -181,8 +184,8 @@ def test_clipping_bounds_the_update():
     ],
 )
 def test_xla_and_mixed_precision_match_float32(settings, tolerance):
-    plain, expected = run()
-    state, metrics = run(**settings)
+    plain, expected = run(target_kl=2.5)
+    state, metrics = run(target_kl=2.5, **settings)
     np.testing.assert_allclose(metrics["loss"], expected["loss"], rtol=tolerance)
     assert {v.dtype for v in variables(state)} == {tf.float32}
     if "precision" not in settings:
@@ -235,10 +238,16 @@ def test_batch_norm_trains_on_the_batch_and_evaluates_on_moving_statistics(
     np.testing.assert_array_equal(weights(state), before)
 
 
-def test_batch_norm_goes_on_from_a_checkpoint_as_if_it_never_stopped(
+def test_the_kl_comes_to_the_target_whatever_the_weight_must_be():
+    _, train = begin(target_kl=2.5)
+    train(300)
+    assert train(50)["kl_nats"] == pytest.approx(2.5, rel=0.02)
+
+
+def test_batch_norm_and_kl_weight_go_on_from_a_checkpoint_as_if_it_never_stopped(
     with_batch_norm, tmp_path
 ):
-    settings = {"ema_decay": 0.9, **with_batch_norm}
+    settings = {"ema_decay": 0.9, "target_kl": 2.5, **with_batch_norm}
     straight, train = begin(**settings)
     train(2)
     Checkpoints(tmp_path, 1, straight.checkpointed()).save(2)

@@ -1,0 +1,110 @@
+"""The weight of the KL term: one that is given, or one that is found for a rate."""
+
+from typing import Protocol
+
+import tensorflow as tf
+
+# How far a KL may be from what was asked for without a word, relative.
+_TOLERANCE = 0.02
+# How `TargetRate` moves. Found by trying: with these the KL comes to 12 nats of digits and
+# to 100 nats of faces without swinging.
+_START = 0.02
+_GAIN, _LARGEST_ERROR = 6.0, 0.3
+_SPEED, _LARGEST_PUSH = 0.2, 0.1
+
+
+class KLWeight(Protocol):
+    """What the KL term asks for its weight."""
+
+    def __call__(self, step: tf.Tensor | None) -> tf.Tensor:
+        """Step of training, [] int64, or None in evaluation -> weight, [] float32."""
+
+
+class GivenWeight:
+    """A weight that rises linearly from 0 during a warm-up and is constant afterwards."""
+
+    def __init__(self, weight: float, warmup_steps: int = 0):
+        """Takes `kl_weight` and `kl_warmup_steps` of the settings."""
+        self._weight = weight
+        self._warmup_steps = warmup_steps
+
+    def __call__(self, step: tf.Tensor | None) -> tf.Tensor:
+        """Returns the weight at a step; in evaluation the one after the warm-up."""
+        if step is None or self._warmup_steps == 0:
+            return tf.constant(self._weight, tf.float32)
+        progress = tf.cast(step + 1, tf.float32) / self._warmup_steps
+        return self._weight * tf.minimum(progress, 1.0)
+
+
+class TargetRate:
+    """The weight with which the KL is as large as asked for.
+
+    Training finds the lowest loss under the constraint KL = target, and the weight is its
+    multiplier (Rezende and Viola 2018, "Taming VAEs"; there the reconstruction is
+    constrained). With e = log(KL / target) of the last step
+
+        log weight = I + 6 clip(e, +-0.3),    I += 0.2 clip(e, +-0.1)
+
+    The first part is quick and damps; the second sums errors up, which leaves none (the
+    two parts of Shao et al. 2020, "ControlVAE", equation 8, there of the weight itself).
+    In logarithms nothing depends on the scale of the other terms, and clipped, the way
+    up from a KL of 0 counts little. Training begins with a KL term that is at the target
+    a fiftieth of the others, so the rate is high before it is pressed down: latents that
+    are made to carry nothing at first may never learn to carry something.
+
+    Attributes:
+      target: nats per image.
+      variables: its whole state.
+    """
+
+    def __init__(self, target: float):
+        """Makes the state; under a distribution strategy, inside its scope."""
+        self.target = target
+        self._log_weight, self._error = (
+            tf.Variable(
+                value,
+                trainable=False,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for value in (0.0, -_LARGEST_ERROR)
+        )
+        self.variables = [self._log_weight, self._error]
+
+    def __call__(self, step: tf.Tensor | None) -> tf.Tensor:
+        """Returns the weight of the next step; in evaluation without its quick part."""
+        if step is None:
+            return tf.exp(self._log_weight)
+        return tf.exp(self._log_weight + _GAIN * self._error)
+
+    def update(self, step: tf.Tensor, kl_nats: tf.Tensor, others: tf.Tensor) -> None:
+        """Takes means over the whole batch of a step.
+
+        Args:
+          step: [] int64.
+          kl_nats: [] float32.
+          others: [] float32, the loss without its KL term.
+        """
+        start = tf.math.log(_START * tf.maximum(others, 1e-30) / self.target)
+        log_weight = tf.where(step == 0, start, self._log_weight)
+        error = tf.math.log(tf.maximum(kl_nats / self.target, 1e-30))
+        push = tf.clip_by_value(error, -_LARGEST_PUSH, _LARGEST_PUSH)
+        self._log_weight.assign(log_weight + _SPEED * push)
+        self._error.assign(tf.clip_by_value(error, -_LARGEST_ERROR, _LARGEST_ERROR))
+
+    def missed(self, kl_nats: float) -> str | None:
+        """Returns a sentence about the KL that training ended with, in nats.
+
+        None where it is as large as asked for.
+        """
+        if abs(kl_nats / self.target - 1) <= _TOLERANCE:
+            return None
+        what = (
+            "longer training or more --latent_dim may reach it, or it is more than these "
+            "images can carry"
+            if kl_nats < self.target
+            else "longer training may reach it, or a network that overfits less"
+        )
+        return (
+            f"the KL is {kl_nats:.4g} nats on the test split, not the {self.target:g} that "
+            f"--target_kl asks for; {what}"
+        )

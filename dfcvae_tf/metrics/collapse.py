@@ -1,0 +1,43 @@
+"""Whether latents carry anything: posterior collapse, and what to say about it."""
+
+import numpy as np
+
+# A dimension that tells images apart at all carries far more nats, one that does not
+# nearly none: where exactly the line is drawn matters little.
+ACTIVE_NATS = 0.01
+
+
+def active_dimensions(kl_per_dimension: np.ndarray) -> int:
+    """Counts the dimensions that carry something.
+
+    Args:
+      kl_per_dimension: [D] nats, mean over images.
+    """
+    return int(np.sum(np.asarray(kl_per_dimension) > ACTIVE_NATS))
+
+
+def collapse(kl_per_dimension: np.ndarray) -> str | None:
+    """Returns a sentence that says what has collapsed and names the way out.
+
+    None where at least half of the dimensions are active. Where none is, every image is
+    reconstructed as the same average (Bowman et al. 2016, "Generating sentences from a
+    continuous space", section 3.1).
+
+    Args:
+      kl_per_dimension: [D] nats, mean over images.
+    """
+    count, active = np.size(kl_per_dimension), active_dimensions(kl_per_dimension)
+    total = float(np.sum(kl_per_dimension))
+    if active == 0:
+        return (
+            f"posterior collapse: the latents carry {total:.2g} nats of an image, so all "
+            "images are reconstructed alike; --target_kl=NATS asks for more (12 suit "
+            "digits, 100 small photos), or choose a lower --kl_weight"
+        )
+    if active < count / 2:
+        return (
+            f"only {active} of {count} latent dimensions carry anything ({total:.3g} nats "
+            f"of an image together); a higher --target_kl, or a lower --kl_weight, uses "
+            f"more, and --latent_dim={active} would do for these"
+        )
+    return None

@@ -1,0 +1,70 @@
+"""The weight of the KL term: as given, or found for a rate."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.kl_weight import GivenWeight, TargetRate
+
+
+def at(step):
+    return tf.constant(step, tf.int64)
+
+
+def test_a_given_weight_rises_during_the_warm_up():
+    weights = [float(GivenWeight(2.0, 4)(at(step))) for step in range(6)]
+    np.testing.assert_allclose(weights, [0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
+    assert float(GivenWeight(2.0, 4)(None)) == 2.0
+    assert float(GivenWeight(2.0)(at(0))) == 2.0
+
+
+def reverse_water_filling(weight, variances):
+    """KL in nats of the optimal Gaussian codes for loss = squared error + weight * KL.
+
+    The rate of independent Gaussians at a distortion of weight / 2 each (Cover and
+    Thomas, theorem 10.3.3).
+    """
+    return 0.5 * tf.reduce_sum(tf.math.log(tf.maximum(2 * variances / weight, 1.0)))
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+@pytest.mark.parametrize(("dimensions", "target"), [(5, 12.0), (64, 100.0)])
+def test_the_weight_is_found_for_the_rate(scale, dimensions, target):
+    variances = tf.constant(scale * 100 * 0.9 ** np.arange(dimensions), tf.float32)
+    rate = TargetRate(target)
+
+    @tf.function
+    def simulate(noise):
+        kl, measured = tf.constant(0.0), tf.TensorArray(tf.float32, len(noise))
+        for step in tf.range(len(noise), dtype=tf.int64):
+            # Networks follow a weight slowly, and batches differ.
+            kl += 0.03 * (reverse_water_filling(rate(step), variances) - kl)
+            rate.update(step, kl * noise[step], tf.reduce_sum(variances))
+            measured = measured.write(tf.cast(step, tf.int32), kl)
+        return measured.stack()
+
+    noise = np.random.default_rng(0).normal(1, 0.015, 800).astype(np.float32)
+    measured = simulate(noise).numpy()
+    np.testing.assert_allclose(measured[400:], target, rtol=0.02)
+    np.testing.assert_allclose(np.mean(measured[400:]), target, rtol=0.003)
+    settled = reverse_water_filling(rate(None), variances)
+    np.testing.assert_allclose(settled, target, rtol=0.01)
+    assert max(measured) < 1.3 * target
+
+
+def test_state_is_all_that_the_weight_depends_on():
+    rate, again = TargetRate(10.0), TargetRate(10.0)
+    for step, kl in enumerate([1.0, 5.0, 9.9, 12.0]):
+        rate.update(at(step), tf.constant(kl), tf.constant(300.0))
+    for to, value in zip(again.variables, rate.variables, strict=True):
+        to.assign(value)
+    for each in (rate, again):
+        each.update(at(4), tf.constant(11.0), tf.constant(200.0))
+    assert float(rate(at(5))) == float(again(at(5))) != float(TargetRate(10.0)(at(5)))
+
+
+def test_a_rate_that_was_missed_is_said():
+    rate = TargetRate(50.0)
+    assert rate.missed(50.9) is None and rate.missed(49.1) is None
+    assert "is 43.21 nats on the test split, not the 50 that" in rate.missed(43.21)
+    assert "overfits" in rate.missed(52.0)
