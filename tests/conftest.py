@@ -30,6 +30,27 @@ def tiny_celeba(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def litert_dir(tmp_path) -> Path:
+    """Stand-ins for the packages of LiteRT.js, in the layout of npm."""
+    from dfcvae_tf.exporting import web
+    from dfcvae_tf.files import write_json
+
+    folder = tmp_path / "some litert"
+    packages = folder / web.PACKAGES
+    (packages / "core/dist").mkdir(parents=True)
+    (packages / "core/wasm").mkdir()
+    (packages / "wasm-utils/dist").mkdir(parents=True)
+    for name in web.NAMES:
+        write_json(packages / name / "package.json", {"version": web.LITERT_VERSION})
+    (packages / "core/dist/index.js").write_bytes(b"import " + web.UTILS_IMPORT)
+    (packages / "wasm-utils/dist/bundle.js").write_text("utils")
+    for build in web.WASM_BUILDS:
+        (packages / f"core/wasm/{build}.js").write_text(f"{build} script")
+        (packages / f"core/wasm/{build}.wasm").write_text(build)
+    return folder
+
+
+@pytest.fixture
 def interruptible():
     """SIGINT as at a terminal, also in programs a test starts.
 

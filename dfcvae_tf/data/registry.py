@@ -3,7 +3,7 @@
 from dfcvae_tf.config import DATASET_FORMS, DataConfig
 from dfcvae_tf.data import celeba, folder, mnist_sample, synthetic, tfds_source
 from dfcvae_tf.data.source import Source
-from dfcvae_tf.errors import unknown_name
+from dfcvae_tf.errors import UserError, unknown_name
 
 
 def open_source(config: DataConfig, seed: int) -> Source:
@@ -30,4 +30,9 @@ def open_source(config: DataConfig, seed: int) -> Source:
         return celeba.open_celeba(name, rest, config)
     if kind == "folder" and rest:
         return folder.open_folder(name, rest, config)
+    if f"{kind}:" == name and any(form.startswith(name) for form in DATASET_FORMS):
+        raise UserError(
+            f"--dataset={name} does not say which; give --dataset="
+            + next(form for form in DATASET_FORMS if form.startswith(name))
+        )
     raise unknown_name("--dataset", name, DATASET_FORMS)

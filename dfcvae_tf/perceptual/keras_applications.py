@@ -97,8 +97,9 @@ def build_keras_application(
             model = builder(weights="imagenet", **arguments)
         except Exception as error:  # Keras raises a plain Exception without a network
             raise UserError(
-                f"the ImageNet weights of {network} could not be downloaded "
-                f"({error}); --perceptual_weights=PATH takes a local .h5 file"
+                f"the ImageNet weights of {network} are not in Keras' cache "
+                f"(~/.keras/models) and could not be downloaded ({error}); connect once, "
+                "copy them there, or give a file: --perceptual_weights=PATH.h5"
             ) from error
     else:
         model = builder(weights=None, **arguments)

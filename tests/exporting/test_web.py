@@ -35,24 +35,6 @@ RANGES = [[-3.0, 3.0], [-2.5, 3.5], [-3.0, 2.9], [-1.0, 4.0], [-3.3, 3.1]]
 # ---- What is copied
 
 
-@pytest.fixture(name="litert_dir")
-def _litert_dir(tmp_path):
-    """Stand-ins for LiteRT.js."""
-    folder = tmp_path / "some litert"
-    packages = folder / web.PACKAGES
-    (packages / "core/dist").mkdir(parents=True)
-    (packages / "core/wasm").mkdir()
-    (packages / "wasm-utils/dist").mkdir(parents=True)
-    for name in web.NAMES:
-        write_json(packages / name / "package.json", {"version": web.LITERT_VERSION})
-    (packages / "core/dist/index.js").write_bytes(b"import " + web.UTILS_IMPORT)
-    (packages / "wasm-utils/dist/bundle.js").write_text("utils")
-    for build in web.WASM_BUILDS:
-        (packages / f"core/wasm/{build}.js").write_text(f"{build} script")
-        (packages / f"core/wasm/{build}.wasm").write_text(build)
-    return folder
-
-
 def test_copies_what_the_page_needs(litert_dir, tmp_path):
     output = tmp_path / "export"
     web.write_web_page(output, litert_dir)
