@@ -1,13 +1,12 @@
-"""A network for images of any size: 3x3 convolutions, none of them at full resolution.
+"""A network for any size that halves well: 3x3 convolutions, only the last at full size.
 
 The encoder halves the size with each convolution, the decoder doubles it before each, as
-the networks of Hou et al. (see `hou`) do for two sizes. But for the decoder's last
-convolution, to the image itself, full resolution is where nearly all of the time would go.
+the networks of Hou et al. (see `hou`) do for two sizes. Each size but the full one has
+`width` channels times a power of two; full size has the image alone.
 
 Nearest-neighbour resize followed by a convolution replaces the transposed convolution:
 it leaves no checkerboard (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016)
-and converts to plain operators on devices. A convolution before the resize would cost a
-quarter, but leaves a grid of the resized pixels in the images.
+and converts to plain operators on devices.
 """
 
 import tensorflow as tf
