@@ -43,7 +43,7 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "pair_steps",
-        1200,
+        1900,
         "steps that learn distances and gradients too",
         1,
         flag_values=values,

@@ -66,9 +66,11 @@ def _distorted(
     crop: np.ndarray, moved: np.ndarray, other: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     image = moved
-    if rng.random() < 0.6:
-        blurred = _blur(image, rng.uniform(0.5, 3.0))
-        image = image + rng.uniform(0.3, 1.0) * (blurred - image)
+    is_noisy = rng.random() < 0.4
+    # One of the two always: two equal images have no direction to learn.
+    if not is_noisy or rng.random() < 0.5:
+        blurred = _blur(image, float(_strength(rng, 0.5, 4.0)))
+        image = image + rng.uniform(0.5, 1.0) * (blurred - image)
     if rng.random() < 0.5:  # colours wrong in large spots
         coarse = rng.standard_normal((4, 4, 3)).astype(np.float32)
         spots = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
@@ -81,12 +83,10 @@ def _distorted(
         image = mean + rng.uniform(0.6, 1.3) * (image - mean)
     if rng.random() < 0.1:
         image = other
-    # Always some noise: two equal images have no direction to learn.
-    noise = rng.standard_normal(image.shape, np.float32)
-    largest = 0.2 if rng.random() < 0.4 else 0.01
-    return np.clip(image + _strength(rng, 0.002, largest) * noise, 0.0, 1.0).astype(
-        np.float32
-    )
+    if is_noisy:
+        noise = rng.standard_normal(image.shape, np.float32)
+        image = image + _strength(rng, 0.002, 0.2) * noise
+    return np.clip(image, 0.0, 1.0).astype(np.float32)
 
 
 def _blur(image: np.ndarray, sigma: float) -> np.ndarray:

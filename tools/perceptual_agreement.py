@@ -288,7 +288,9 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 def _projected(photos: np.ndarray) -> np.ndarray:
     flat = photos.reshape(len(photos), -1)
     mean = flat.mean(axis=0)
-    directions = np.linalg.svd(flat - mean, full_matrices=False)[2][:_COMPONENTS]
+    directions = np.linalg.svd(flat - mean, full_matrices=False)[2]
+    # As many components as photos would give the photos themselves.
+    directions = directions[: min(_COMPONENTS, len(photos) // 4)]
     projected = mean + (flat - mean) @ directions.T @ directions
     return np.clip(projected, 0.0, 1.0).reshape(photos.shape).astype(np.float32)
 

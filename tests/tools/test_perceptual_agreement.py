@@ -51,6 +51,11 @@ def test_agreement_of_equal_and_of_opposite_models():
         assert value.correlation == pytest.approx(-1) == value.cosine
 
 
+def test_projected_photos_are_not_the_photos():
+    error = np.mean((agreement.make_pairs(PHOTOS, 0)["projected"] - PHOTOS) ** 2)
+    assert 0.1 < error / PHOTOS.var() < 1
+
+
 def test_a_model_takes_as_long_as_itself():
     ratio = agreement.relative_time(_scaled(1.0), _scaled(1.0), (8, 8, 3), 3)
     assert 0.1 < ratio < 10
