@@ -129,8 +129,7 @@ def compare(
         model = build_perceptual_model(config.objective, shape, _SEED)
         vgg19 = build_keras_application("VGG19", (), weights, shape, _SEED)
         found, wanted = (
-            {name: compare_pairs(features, photos, pairs[name]) for name in pairs}
-            for features in (model, vgg19)
+            compare_pairs(features, photos, pairs) for features in (model, vgg19)
         )
         for kind in SUMS:
             agreements = agree(found, wanted, kind).values()
@@ -174,9 +173,15 @@ def make_pairs(photos: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 def compare_pairs(
-    features: FeatureExtractor, photos: np.ndarray, others: np.ndarray
-) -> Compared:
-    """Takes distances and gradients of pairs; images [N, H, W, C] float32 in [0, 1]."""
+    features: FeatureExtractor, photos: np.ndarray, pairs: Mapping[str, np.ndarray]
+) -> dict[str, Compared]:
+    """Takes distances and gradients of pairs.
+
+    Args:
+      features: of the model.
+      photos: [N, H, W, C] float32 in [0, 1].
+      pairs: kind -> what stands against each photo, likewise.
+    """
 
     @tf.function(reduce_retracing=True)
     def compute(images, images_with_gradient):
@@ -194,18 +199,22 @@ def compare_pairs(
         return tf.stack(distances, 1), tf.stack(gradients), tf.stack(energies, 1)
 
     batch = max(1, _BATCH_PIXELS // (photos.shape[1] * photos.shape[2]))
-    parts = [
-        compute(photos[first : first + batch], others[first : first + batch])
-        for first in range(0, len(photos), batch)
-    ]
-    distances, gradients, energies = zip(*parts, strict=True)
+    parts = [slice(first, first + batch) for first in range(0, len(photos), batch)]
     sizes = [np.prod(feature.shape[1:]) for feature in features(photos[:1])]
-    return Compared(
-        np.concatenate(distances).astype(np.float64),
-        np.concatenate(gradients, axis=1),
-        np.concatenate(energies).astype(np.float64).mean(axis=0),
-        np.array(sizes, np.float64),
-    )
+    found = {}
+    for kind, others in pairs.items():
+        computed = [
+            compute(tf.constant(photos[part]), tf.constant(others[part]))
+            for part in parts
+        ]
+        distances, gradients, energies = zip(*computed, strict=True)
+        found[kind] = Compared(
+            np.concatenate(distances).astype(np.float64),
+            np.concatenate(gradients, axis=1),
+            np.concatenate(energies).astype(np.float64).mean(axis=0),
+            np.array(sizes, np.float64),
+        )
+    return found
 
 
 def agree(

@@ -18,7 +18,7 @@ def _scaled(factor: float) -> FeatureExtractor:
 
 def test_distances_gradients_and_energies_are_those_of_the_formula():
     others = PHOTOS[::-1]
-    compared = agreement.compare_pairs(_scaled(2.0), PHOTOS, others)
+    compared = agreement.compare_pairs(_scaled(2.0), PHOTOS, {"other": others})["other"]
     difference = PHOTOS.astype(np.float64) - others
     squared = np.sum(difference**2, axis=(1, 2, 3))
     np.testing.assert_allclose(compared.distances[:, 0], 4 * squared, rtol=1e-5)
@@ -35,10 +35,7 @@ def test_distances_gradients_and_energies_are_those_of_the_formula():
 
 def test_agreement_of_equal_and_of_opposite_models():
     pairs = agreement.make_pairs(PHOTOS, 0)
-    found = {
-        name: agreement.compare_pairs(_scaled(1.0), PHOTOS, pairs[name])
-        for name in pairs
-    }
+    found = agreement.compare_pairs(_scaled(1.0), PHOTOS, pairs)
     same = agreement.agree(found, found, "energy")
     assert list(same) == [*pairs, agreement.ALL]
     for value in same.values():
