@@ -91,20 +91,30 @@ class TargetRate:
         self._log_weight.assign(log_weight + _SPEED * push)
         self._error.assign(tf.clip_by_value(error, -_LARGEST_ERROR, _LARGEST_ERROR))
 
-    def missed(self, kl_nats: float) -> str | None:
-        """Returns a sentence about the KL that training ended with, in nats.
+    def missed(self, test_kl: float, train_kl: float | None) -> str | None:
+        """Returns a sentence about a rate that was not reached; None where it was.
 
-        None where it is as large as asked for.
+        Args:
+          test_kl: nats, of the test split when training ended.
+          train_kl: nats, of the last steps; None where there were none.
         """
-        if abs(kl_nats / self.target - 1) <= _TOLERANCE:
+        if self._is_near(test_kl):
             return None
-        what = (
-            "longer training or more --latent_dim may reach it, or it is more than these "
-            "images can carry"
-            if kl_nats < self.target
-            else "longer training may reach it, or a network that overfits less"
+        said = (
+            f"the KL is {test_kl:.4g} nats on the test split, not the {self.target:g} that "
+            "--target_kl asks for"
         )
+        if train_kl is not None and self._is_near(train_kl):
+            return (
+                f"{said} and training images have ({train_kl:.4g}): there are few images, "
+                "or those of the test split are others"
+            )
+        if test_kl > self.target:
+            return f"{said}; longer training may reach it"
         return (
-            f"the KL is {kl_nats:.4g} nats on the test split, not the {self.target:g} that "
-            f"--target_kl asks for; {what}"
+            f"{said}; longer training or more --latent_dim may reach it, or it is more "
+            "than these images can carry"
         )
+
+    def _is_near(self, kl_nats: float) -> bool:
+        return abs(kl_nats / self.target - 1) <= _TOLERANCE

@@ -65,6 +65,10 @@ def test_state_is_all_that_the_weight_depends_on():
 
 def test_a_rate_that_was_missed_is_said():
     rate = TargetRate(50.0)
-    assert rate.missed(50.9) is None and rate.missed(49.1) is None
-    assert "is 43.21 nats on the test split, not the 50 that" in rate.missed(43.21)
-    assert "overfits" in rate.missed(52.0)
+    assert rate.missed(50.9, None) is None and rate.missed(49.1, 60.0) is None
+    assert "is 43.21 nats on the test split, not the 50 that" in rate.missed(
+        43.21, 43.0
+    )
+    assert "more than these images can carry" in rate.missed(43.21, None)
+    assert "training images have (50.3): there are few" in rate.missed(43.21, 50.3)
+    assert "can carry" not in rate.missed(52.0, 52.0)

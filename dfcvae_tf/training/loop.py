@@ -156,6 +156,7 @@ class Trainer:
         self.total_steps: int = training.steps
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
+        self.train_kl: float | None = None  # of the last block
         self.layer_energies = self._layer_energies(features)
         with strategy.scope():  # a KL weight that is found is a variable
             self.objective = build_objective(
@@ -219,6 +220,7 @@ class Trainer:
         means = self.training.train_steps(batches, tf.constant(count))
         values = {name: value.numpy() for name, value in means.items()}
         self._check_finite(values, step, step + count)
+        self.train_kl = float(values["kl_nats"])
         step += count
         log.add_block(step, count, values, time.monotonic() - started)
         if self._due(step, training.log_every):
@@ -368,7 +370,9 @@ class Trainer:
         if collapsed:
             logging.warning("%s", collapsed)
         rate = self.objective.rate
-        if rate is not None and (missed := rate.missed(float(metrics["kl_nats"]))):
+        if rate is None:
+            return
+        if missed := rate.missed(float(metrics["kl_nats"]), self.train_kl):
             logging.warning("%s", missed)
 
     def _pictures(self, split: str) -> list[np.ndarray]:
