@@ -36,8 +36,8 @@ from dfcvae_tf.training.signals import StopSignals
 from dfcvae_tf.weights import draw, get_arrays
 from tools.distorted_photos import draw_pairs
 
-# Convolutions of VGG19 that the network starts from, in Keras' names.
-_FIRST, _SECOND = "block1_conv1", "block1_conv2"
+# The convolution of VGG19 that the network has, too, in Keras' name.
+_FIRST = "block1_conv1"
 _READ_OUTS = ("relu2_1", "relu3_1")
 _LOGGED_STEPS = 20
 CHECKPOINT_SECONDS = 120.0
@@ -93,18 +93,12 @@ class Student(tf.Module):
         super().__init__()
         self.network = photos_network(batch_norm=True)
         draw(self.network, self.network.name, settings.seed)
-        relu1_1_of_crops, *others = teacher(crops)
-        sizes = [float(tf.sqrt(tf.reduce_mean(f**2))) for f in others]
+        sizes = [float(tf.sqrt(tf.reduce_mean(f**2))) for f in teacher(crops)[1:]]
         self.scales = tf.Variable([1.0, *sizes], trainable=False)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         relu1_1 = self.network.get_layer("relu1_1")
         relu1_1.set_weights(teacher.model.get_layer(_FIRST).get_weights())
         relu1_1.trainable = False
-        reduce = self.network.get_layer("reduce1_1")
-        second = teacher.model.get_layer(_SECOND).get_weights()[0]
-        reduce.set_weights(
-            _principal(relu1_1_of_crops.numpy(), second, reduce.kernel.shape[-1])
-        )
         self.optimizer = tf.keras.optimizers.Adam(settings.learning_rate)
         build_optimizer_variables(self.optimizer, self.network.trainable_variables)
 
@@ -321,28 +315,6 @@ def _ratio(found: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
 
 def _energy(features: tf.Tensor) -> tf.Tensor:
     return losses.squared_error(features, tf.zeros_like(features))
-
-
-def _principal(
-    inputs: np.ndarray, kernel: np.ndarray, rank: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a convolution sees most of in its inputs, with mean 0 and deviation 1.
-
-    Args:
-      inputs: float32 [N, H, W, C].
-      kernel: of the convolution, [h, w, C, filters].
-      rank: dimensions that are kept.
-
-    Returns:
-      Kernel [1, 1, C, rank] and bias [rank] of a convolution.
-    """
-    flat = inputs.reshape(-1, inputs.shape[-1]).astype(np.float64)
-    values, vectors = np.linalg.eigh(np.cov(flat.T))
-    deviations = np.sqrt(np.maximum(values, 1e-6 * values[-1]))
-    root, inverse = (vectors * d @ vectors.T for d in (deviations, 1 / deviations))
-    use = np.einsum("hwif,hwjf->ij", kernel, kernel)
-    directions = inverse @ np.linalg.eigh(root @ use @ root)[1][:, ::-1][:, :rank]
-    return directions[None, None], -flat.mean(axis=0) @ directions
 
 
 def _photos(

@@ -2,9 +2,9 @@
 
 Its outputs imitate relu1_1, relu2_1 and relu3_1 of VGG19 (Simonyan and Zisserman 2014,
 arXiv:1409.1556) in shape and scale, so that distances between them and their gradients
-are nearly VGG19's, at about a quarter of the time. relu1_1 is VGG19's own; behind it the
-network has a quarter or less of VGG19's filters, out of which 1x1 convolutions read the
-other outputs. `tools/distill_vgg19.py` trained it.
+are nearly VGG19's, at about a quarter of the time. relu1_1 is VGG19's own; beside it
+stands a network with a quarter or less of VGG19's filters, out of which 1x1 convolutions
+read the other outputs. `tools/distill_vgg19.py` trained it.
 """
 
 import tensorflow as tf
@@ -47,13 +47,13 @@ def photos_network(batch_norm: bool = False) -> tf.keras.Model:
     """
     images = tf.keras.Input((None, None, 3), dtype="float32", name="images")
     relu1_1 = _conv(64, 3, "relu1_1", activation="relu")(images)
-    # What conv1_2 of VGG19 makes of relu1_1 has hardly more than 8 dimensions.
-    x = _conv(8, 1, "reduce1_1")(relu1_1)
+    # From the images again: 64 features at full size cost more than all that follows.
+    x = _relu("conv1_1", _inner(8, "conv1_1", batch_norm, images))
     x = _pool(_inner(16, "conv1_2", batch_norm, x), "1")
     x = _relu("conv2_1", _inner(32, "conv2_1", batch_norm, x))
     relu2_1 = _conv(128, 1, "relu2_1", activation="relu")(x)
-    x = _pool(_inner(40, "conv2_2", batch_norm, x), "2")
-    x = _relu("conv3_1", _inner(80, "conv3_1", batch_norm, x))
+    x = _pool(_inner(32, "conv2_2", batch_norm, x), "2")
+    x = _relu("conv3_1", _inner(64, "conv3_1", batch_norm, x))
     relu3_1 = _conv(256, 1, "relu3_1", activation="relu")(x)
     return tf.keras.Model(images, [relu1_1, relu2_1, relu3_1], name=NAME)
 
