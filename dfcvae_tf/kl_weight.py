@@ -9,8 +9,9 @@ _TOLERANCE = 0.02
 # How `TargetRate` moves. Found by trying: with these the KL comes to 12 nats of digits and
 # to 100 nats of faces without swinging.
 _START = 0.02
-_GAIN, _LARGEST_ERROR = 6.0, 0.3
-_SPEED, _LARGEST_PUSH = 0.2, 0.1
+_GAIN, _SPEED = 6.0, 0.2
+_LOWEST, _HIGHEST = -0.3, 0.1  # of errors that count
+_FAR_PUSH = -0.02  # of an error below the lowest
 
 
 class KLWeight(Protocol):
@@ -41,16 +42,19 @@ class TargetRate:
 
     Training finds the lowest loss under the constraint KL = target, and the weight is its
     multiplier (Rezende and Viola 2018, "Taming VAEs"; there the reconstruction is
-    constrained). With e = log(KL / target) of the last step
+    constrained). With e = log(KL / target) of the last step, within -0.3 and 0.1,
 
-        log weight = I + 6 clip(e, +-0.3),    I += 0.2 clip(e, +-0.1)
+        log weight = I + 6 e,    I += 0.2 e  (e within +-0.1)
 
     The first part is quick and damps; the second sums errors up, which leaves none (the
     two parts of Shao et al. 2020, "ControlVAE", equation 8, there of the weight itself).
-    In logarithms nothing depends on the scale of the other terms, and clipped, the way
-    up from a KL of 0 counts little. Training begins with a KL term that is at the target
-    a fiftieth of the others, so the rate is high before it is pressed down: latents that
-    are made to carry nothing at first may never learn to carry something.
+    In logarithms nothing depends on the scale of the other terms.
+
+    Training begins with a KL term that is at the target a fiftieth of the others, times
+    exp(6 * -0.3), so the rate is high before it is pressed down. As long as e is below
+    -0.3, latents still learn to carry something, which no weight hurries: I falls by 0.004
+    a step and no more. Upwards the quick part is held to exp(6 * 0.1): latents that a
+    sudden weight once made carry nothing may never learn to again.
 
     Attributes:
       target: nats per image.
@@ -66,7 +70,7 @@ class TargetRate:
                 trainable=False,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
-            for value in (0.0, -_LARGEST_ERROR)
+            for value in (0.0, _LOWEST)
         )
         self.variables = [self._log_weight, self._error]
 
@@ -87,9 +91,10 @@ class TargetRate:
         start = tf.math.log(_START * tf.maximum(others, 1e-30) / self.target)
         log_weight = tf.where(step == 0, start, self._log_weight)
         error = tf.math.log(tf.maximum(kl_nats / self.target, 1e-30))
-        push = tf.clip_by_value(error, -_LARGEST_PUSH, _LARGEST_PUSH)
+        push = tf.clip_by_value(error, -_HIGHEST, _HIGHEST)
+        push = tf.where(error < _LOWEST, _FAR_PUSH, push)
         self._log_weight.assign(log_weight + _SPEED * push)
-        self._error.assign(tf.clip_by_value(error, -_LARGEST_ERROR, _LARGEST_ERROR))
+        self._error.assign(tf.clip_by_value(error, _LOWEST, _HIGHEST))
 
     def missed(self, test_kl: float, train_kl: float | None) -> str | None:
         """Returns a sentence about a rate that was not reached; None where it was.
