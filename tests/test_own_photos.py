@@ -8,7 +8,7 @@ import pytest
 
 from dfcvae_tf import evaluate, export, sample, train
 from dfcvae_tf.files import read_json
-from tests.faces import draw_face
+from tests.faces import DRAWN, draw_face
 from tests.programs import metrics_of, run_here
 
 pytestmark = pytest.mark.slow
@@ -37,24 +37,12 @@ def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:
 def test_drawn_pictures_that_are_few_grey_and_not_square(tmp_path, litert_dir, caplog):
     photos = tmp_path / "photos"
     rng = np.random.default_rng(0)
-    for name in [f"train/{n}.png" for n in range(20)] + [
-        f"test/{n}.png" for n in range(6)
-    ]:
-        (photos / name).parent.mkdir(parents=True, exist_ok=True)
-        face = draw_face(
-            dict.fromkeys(
-                (
-                    "Blond_Hair",
-                    "Pale_Skin",
-                    "Eyeglasses",
-                    "Smiling",
-                    "Mouth_Slightly_Open",
-                ),
-                bool(rng.integers(2)),
-            ),
-            rng,
-        )
-        cv2.imwrite(str(photos / name), cv2.cvtColor(face, cv2.COLOR_RGB2GRAY))
+    for split, count in (("train", 20), ("test", 6)):
+        (photos / split).mkdir(parents=True)
+        for number in range(count):
+            face = draw_face(dict.fromkeys(DRAWN, bool(rng.integers(2))), rng)
+            grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
+            cv2.imwrite(str(photos / split / f"{number}.png"), grey)
     shorter = ["--image_size=48x32", "--steps=10", "--batch_size=4", "--warmup_steps=2"]
     results = photos_to_page(photos, litert_dir, tmp_path, [48, 32], *shorter)
     assert "only 20 training images" in caplog.text

@@ -54,8 +54,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "repeats",
         None,
-        "train, data, perceptual: measurements of each (default 7); export: pictures of each per "
-        "round (default 200)",
+        "train, data, perceptual: measurements of each (default 7); export: pictures of "
+        "each per round (default 200)",
         3,
         flag_values=values,
     )

@@ -2,12 +2,12 @@
 
 First the features of crops are learned: their squared error relative to their energy.
 Batch normalisation, without which this takes many times as long, keeps the statistics it
-has then, and becomes part of the convolutions in the end. Then pairs (crop, distorted crop) are, with two terms more of the same weight: one minus
-the cosine between the gradients of both networks' distances to the distorted crop
-(Czarnecki et al. 2017, "Sobolev training", arXiv:1706.04859), and the squared logarithm
-of the ratio of their distances, layer by layer. What is summed over layers for the
-gradient is drawn for each pair between the two sums that training a VAE offers, so that
-both are learned.
+has then, and becomes part of the convolutions in the end. Then pairs (crop, distorted
+crop) are, with two terms more of the same weight: one minus the cosine between the
+gradients of both networks' distances to the distorted crop (Czarnecki et al. 2017,
+"Sobolev training", arXiv:1706.04859), and the squared logarithm of the ratio of their
+distances, layer by layer. What is summed over layers for the gradient is drawn for each
+pair between the two sums that training a VAE offers, so that both are learned.
 """
 
 import contextlib

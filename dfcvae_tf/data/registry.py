@@ -30,9 +30,9 @@ def open_source(config: DataConfig, seed: int) -> Source:
         return celeba.open_celeba(name, rest, config)
     if kind == "folder" and rest:
         return folder.open_folder(name, rest, config)
-    if f"{kind}:" == name and any(form.startswith(name) for form in DATASET_FORMS):
-        raise UserError(
-            f"--dataset={name} does not say which; give --dataset="
-            + next(form for form in DATASET_FORMS if form.startswith(name))
-        )
+    for form in DATASET_FORMS:
+        if name == f"{kind}:" and form.startswith(name):
+            raise UserError(
+                f"--dataset={name} does not say which; give --dataset={form}"
+            )
     raise unknown_name("--dataset", name, DATASET_FORMS)
