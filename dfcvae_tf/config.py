@@ -149,7 +149,7 @@ class ObjectiveConfig:
     )
     target_kl: float | None = setting(
         None,
-        "KL in nats per image that training ends with; the KL weight is found for it",
+        "KL in nats per (test) image to end with; the KL weight is found for it",
         above=0,
     )
     kl_warmup_steps: int = setting(

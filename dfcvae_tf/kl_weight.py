@@ -1,5 +1,6 @@
 """The weight of the KL term: one that is given, or one that is found for a rate."""
 
+import math
 from typing import Protocol
 
 import tensorflow as tf
@@ -12,6 +13,10 @@ _START = 0.02
 _GAIN, _SPEED = 6.0, 0.2
 _LOWEST, _HIGHEST = -0.3, 0.1  # of errors that count
 _FAR_PUSH = -0.02  # of an error below the lowest
+# How `TargetRate` compares training steps, of which it remembers about 50, with a
+# measurement, and how much more or less nats they may be asked for, in logarithms.
+_MEMORY = 0.98
+_EXCESS = (-0.1, 0.3)
 
 
 class KLWeight(Protocol):
@@ -56,23 +61,30 @@ class TargetRate:
     a step and no more. Upwards the quick part is held to exp(6 * 0.1): latents that a
     sudden weight once made carry nothing may never learn to again.
 
+    The encoder gives images that no step sees fewer nats, the more so the fewer training
+    images there are. `measure` is told of them, and e above becomes log(KL / target) less
+    the excess of training steps over what was measured: it is measured images that come
+    to the target.
+
     Attributes:
-      target: nats per image.
+      target: nats per image, of images that no step sees where they are measured.
       variables: its whole state.
     """
 
     def __init__(self, target: float):
         """Makes the state; under a distribution strategy, inside its scope."""
         self.target = target
-        self._log_weight, self._error = (
+        # The last two: the average log(KL / target) of steps, their excess over what was
+        # measured.
+        self._log_weight, self._error, self._average, self._excess = (
             tf.Variable(
                 value,
                 trainable=False,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
-            for value in (0.0, _LOWEST)
+            for value in (0.0, _LOWEST, 0.0, 0.0)
         )
-        self.variables = [self._log_weight, self._error]
+        self.variables = [self._log_weight, self._error, self._average, self._excess]
 
     def __call__(self, step: tf.Tensor | None) -> tf.Tensor:
         """Returns the weight of the next step; in evaluation without its quick part."""
@@ -91,10 +103,22 @@ class TargetRate:
         start = tf.math.log(_START * tf.maximum(others, 1e-30) / self.target)
         log_weight = tf.where(step == 0, start, self._log_weight)
         error = tf.math.log(tf.maximum(kl_nats / self.target, 1e-30))
+        # The first steps count least: latents begin in them.
+        memory = tf.minimum(_MEMORY, tf.cast(step, tf.float32) / 10.0)
+        self._average.assign(memory * self._average + (1.0 - memory) * error)
+        error -= self._excess
         push = tf.clip_by_value(error, -_HIGHEST, _HIGHEST)
         push = tf.where(error < _LOWEST, _FAR_PUSH, push)
         self._log_weight.assign(log_weight + _SPEED * push)
         self._error.assign(tf.clip_by_value(error, _LOWEST, _HIGHEST))
+
+    def measure(self, kl_nats: float) -> None:
+        """Takes the mean KL of images that no step sees, with the weights to be used."""
+        if self._average < _LOWEST:  # latents begin, and averaged weights lag behind
+            return
+        measured = math.log(max(kl_nats / self.target, 1e-30))
+        excess = tf.clip_by_value(self._average - measured, *_EXCESS)
+        self._excess.assign(0.5 * (self._excess + excess))
 
     def missed(self, test_kl: float, train_kl: float | None) -> str | None:
         """Returns a sentence about a rate that was not reached; None where it was.

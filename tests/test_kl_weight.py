@@ -27,29 +27,55 @@ def reverse_water_filling(weight, variances):
     return 0.5 * tf.reduce_sum(tf.math.log(tf.maximum(2 * variances / weight, 1.0)))
 
 
+def simulate(rate, variances, of_unseen=None):
+    """Returns the KL of 800 steps; the KL of images no step sees is measured if given."""
+    kl = tf.Variable(0.0)
+
+    @tf.function
+    def train(first, noise):
+        measured = tf.TensorArray(tf.float32, len(noise))
+        for i in tf.range(len(noise)):
+            step = first + tf.cast(i, tf.int64)
+            # Networks follow a weight slowly, and batches differ.
+            kl.assign_add(0.03 * (reverse_water_filling(rate(step), variances) - kl))
+            rate.update(step, kl * noise[i], tf.reduce_sum(variances))
+            measured = measured.write(i, kl)
+        return measured.stack()
+
+    noise = np.random.default_rng(0).normal(1, 0.015, (8, 100)).astype(np.float32)
+    steps = []
+    for number in range(8):
+        steps.append(train(at(100 * number), noise[number]).numpy())
+        if of_unseen is not None:
+            rate.measure(of_unseen * float(kl))
+    return np.concatenate(steps)
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
 @pytest.mark.parametrize(("dimensions", "target"), [(5, 12.0), (64, 100.0)])
 def test_the_weight_is_found_for_the_rate(scale, dimensions, target):
     variances = tf.constant(scale * 100 * 0.9 ** np.arange(dimensions), tf.float32)
     rate = TargetRate(target)
-
-    @tf.function
-    def simulate(noise):
-        kl, measured = tf.constant(0.0), tf.TensorArray(tf.float32, len(noise))
-        for step in tf.range(len(noise), dtype=tf.int64):
-            # Networks follow a weight slowly, and batches differ.
-            kl += 0.03 * (reverse_water_filling(rate(step), variances) - kl)
-            rate.update(step, kl * noise[step], tf.reduce_sum(variances))
-            measured = measured.write(tf.cast(step, tf.int32), kl)
-        return measured.stack()
-
-    noise = np.random.default_rng(0).normal(1, 0.015, 800).astype(np.float32)
-    measured = simulate(noise).numpy()
-    np.testing.assert_allclose(measured[400:], target, rtol=0.02)
-    np.testing.assert_allclose(np.mean(measured[400:]), target, rtol=0.003)
+    steps = simulate(rate, variances)
+    np.testing.assert_allclose(steps[400:], target, rtol=0.02)
+    np.testing.assert_allclose(np.mean(steps[400:]), target, rtol=0.003)
     settled = reverse_water_filling(rate(None), variances)
     np.testing.assert_allclose(settled, target, rtol=0.01)
-    assert max(measured) < 1.3 * target
+    assert max(steps) < 1.3 * target
+
+
+@pytest.mark.parametrize("of_unseen", [0.94, 1.02])
+def test_it_is_images_no_step_sees_that_come_to_the_target(of_unseen):
+    variances = tf.constant(100 * 0.9 ** np.arange(64), tf.float32)
+    steps = simulate(TargetRate(100.0), variances, of_unseen)
+    np.testing.assert_allclose(of_unseen * np.mean(steps[600:]), 100, rtol=0.01)
+    np.testing.assert_allclose(of_unseen * steps[600:], 100, rtol=0.03)
+
+
+def test_steps_are_asked_for_a_third_more_at_most():
+    variances = tf.constant(100 * 0.9 ** np.arange(64), tf.float32)
+    steps = simulate(TargetRate(50.0), variances, of_unseen=0.5)
+    np.testing.assert_allclose(np.mean(steps[700:]), 50 * np.exp(0.3), rtol=0.02)
 
 
 def test_state_is_all_that_the_weight_depends_on():
@@ -60,7 +86,9 @@ def test_state_is_all_that_the_weight_depends_on():
         to.assign(value)
     for each in (rate, again):
         each.update(at(4), tf.constant(11.0), tf.constant(200.0))
-    assert float(rate(at(5))) == float(again(at(5))) != float(TargetRate(10.0)(at(5)))
+        each.measure(9.0)
+        each.update(at(5), tf.constant(11.0), tf.constant(200.0))
+    assert float(rate(at(6))) == float(again(at(6))) != float(TargetRate(10.0)(at(6)))
 
 
 def test_a_rate_that_was_missed_is_said():

@@ -162,6 +162,7 @@ LONG = [
     "--optimizer=adam",
     "--ema_decay=0.99",
     "--schedule=cosine",
+    "--target_kl=3",
     "--steps=400",
 ]
 

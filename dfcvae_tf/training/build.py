@@ -27,6 +27,7 @@ class Training:
       inference_vae: float32 networks outside of any strategy, for what is evaluated and
         shipped; `state.copy_inference_weights` fills them.
       eval_step: of these, see `steps.build_eval_step`.
+      encoded_kl: of these, see `steps.build_encoded_kl`.
     """
 
     state: steps.TrainState
@@ -34,6 +35,7 @@ class Training:
     train_steps: Callable
     inference_vae: VAE
     eval_step: Callable
+    encoded_kl: Callable
 
 
 def build_features(
@@ -93,4 +95,5 @@ def build_training(
         config.optimizer.ema_decay,
     )
     eval_step = steps.build_eval_step(inference_vae, objective, training.seed)
-    return Training(state, schedule, train_steps, inference_vae, eval_step)
+    encoded_kl = steps.build_encoded_kl(inference_vae)
+    return Training(state, schedule, train_steps, inference_vae, eval_step, encoded_kl)

@@ -46,6 +46,8 @@ from dfcvae_tf.training.summaries import RunLog, first_non_finite
 _ENERGY_IMAGES = 2000
 _SHOWN_IMAGES = 10
 _FEW_IMAGES = 1000
+# How often, in steps, and of how many test images about a rate asked for is measured.
+_RATE_EVERY, _RATE_IMAGES = 100, 1000
 # tf.distribute reports a lost worker as any of these.
 _LOST_WORKER = (
     tf.errors.UnavailableError,
@@ -170,6 +172,7 @@ class Trainer:
             self.image_shape,
             inference_batch(self.image_shape),
         )
+        self.rate_batches = self._rate_batches()
         self.shown_images = {
             split: next(iter(self._some_images(split, _SHOWN_IMAGES)))
             for split in ("train", "test")
@@ -188,9 +191,12 @@ class Trainer:
         self._tell_of_few_images()
         self._tell_of_alike_images()
         batches = iter(self._train_batches(step))
+        rate = self.objective.rate
         with StopSignals() as stop, self._open_log(step) as log:
             while step < self.total_steps:
                 step = self._train_block(batches, step, log)
+                if rate is not None and step % _RATE_EVERY == 0:
+                    rate.measure(self._test_kl())
                 if stop.requested or self._due(step, training.checkpoint_every):
                     self._save(step)
                 if stop.requested:
@@ -212,7 +218,9 @@ class Trainer:
     def _train_block(self, batches, step: int, log: RunLog) -> int:
         """Trains up to the next thing that is due and returns the new step."""
         training = self.config.training
-        intervals = (training.log_every, training.eval_every, training.checkpoint_every)
+        intervals = [training.log_every, training.eval_every, training.checkpoint_every]
+        if self.objective.rate is not None:
+            intervals.append(_RATE_EVERY)
         next_due = min(step - step % every + every for every in intervals)
         count = min(training.steps_per_call, next_due - step, self.total_steps - step)
         started = time.monotonic()
@@ -320,6 +328,27 @@ class Trainer:
         source = representative(self.source, split, count, seed)
         batches = pipeline.eval_batches(source, split, uncached, self.image_shape, size)
         return batches.take(-(-count // size)).map(lambda batch: batch["image"])
+
+    def _rate_batches(self) -> tf.data.Dataset | None:
+        """Test images of which a rate asked for is measured; None where none is."""
+        if self.objective.rate is None:
+            return None
+        size = inference_batch(self.image_shape)
+        data, training = self.config.data, self.config.training
+        source = representative(self.source, "test", _RATE_IMAGES, training.seed)
+        batches = self.test_batches
+        if source is not self.source:
+            batches = pipeline.eval_batches(
+                source, "test", data, self.image_shape, size
+            )
+        return batches.take(math.ceil(_RATE_IMAGES / size))
+
+    def _test_kl(self) -> float:
+        """Mean KL in nats of some test images; every worker finds the same."""
+        assert self.rate_batches is not None
+        self.training.state.copy_inference_weights(self.training.inference_vae)
+        kl = [self.training.encoded_kl(batch["image"]) for batch in self.rate_batches]
+        return float(tf.reduce_mean(tf.concat(kl, axis=0)))
 
     def _tell_of_few_images(self) -> None:
         count = self.source.num_examples["train"]

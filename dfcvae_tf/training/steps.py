@@ -319,3 +319,14 @@ def build_eval_step(
         return {name: tf.reduce_sum(value, axis=0) for name, value in terms.items()}
 
     return eval_step
+
+
+def build_encoded_kl(vae: VAE) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from images [n, H, W, C] to their KL to the prior, [n] nats."""
+
+    @tf.function(reduce_retracing=True)
+    def encoded_kl(images: tf.Tensor) -> tf.Tensor:
+        z_mean, z_log_var = vae.encoder(images, training=False)
+        return tf.reduce_sum(vae.prior.kl(z_mean, z_log_var), axis=-1)
+
+    return encoded_kl
