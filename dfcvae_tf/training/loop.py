@@ -47,7 +47,7 @@ _ENERGY_IMAGES = 2000
 _SHOWN_IMAGES = 10
 _FEW_IMAGES = 1000
 # How often, in steps, and of how many test images about a rate asked for is measured.
-_RATE_EVERY, _RATE_IMAGES = 100, 1000
+_RATE_EVERY, _RATE_IMAGES = 50, 1000
 # tf.distribute reports a lost worker as any of these.
 _LOST_WORKER = (
     tf.errors.UnavailableError,
