@@ -105,7 +105,7 @@ _PHOTOS = Config(
         warmup_steps=100,
         ema_decay=0.999,
     ),
-    training=TrainingConfig(steps=2000, batch_size=32),
+    training=TrainingConfig(steps=1000, batch_size=32),
 )
 
 PRESETS: dict[str, Config] = {
