@@ -19,7 +19,7 @@ from dfcvae_tf import config as config_lib
 from dfcvae_tf import run_dir as run_dir_lib
 from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import Config
-from dfcvae_tf.errors import UserError
+from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.files import (
     disk_errors,
     plain_path,
@@ -29,8 +29,10 @@ from dfcvae_tf.files import (
     write_json,
 )
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.prior import STANDARD, Prior, StandardNormal
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.picture_files import READER
+from dfcvae_tf.prior_file import load_prior
 from dfcvae_tf.provenance import describe_process
 from dfcvae_tf.run_dir import RunDir
 
@@ -268,16 +270,20 @@ def save_inference_weights(run: RunDir, vae: VAE) -> None:
 
 
 def load_for_inference(
-    run_dir: str | os.PathLike, step: int | None = None
+    run_dir: str | os.PathLike, step: int | None = None, prior: str | None = None
 ) -> LoadedRun:
     """Loads the inference weights of a finished run, or those of one of its checkpoints.
 
     Args:
       run_dir: a run directory, or `pretrained:NAME`.
       step: of the checkpoint; None for the weights that training ended with.
+      prior: what images are drawn from: "standard" for N(0, I), "learned" for the prior
+        that was fitted to the run's latents; None for that one where there is one. A
+        checkpoint has none.
 
     Raises:
-      UserError: no such run or checkpoint, it is not finished, or a file of it is damaged.
+      UserError: no such run or checkpoint, it is not finished, a file of it is damaged,
+        or its prior is missing or one of other weights.
     """
     run = run_dir_lib.resolve(run_dir)
     config = read_config(run)
@@ -295,7 +301,23 @@ def load_for_inference(
     arrays = read_arrays(run.weights)
     for name, network in vae.networks.items():
         weights_lib.set_arrays(network, arrays, f"{name}/")
-    return LoadedRun(config, run, vae)
+    return LoadedRun(config, run, vae, _chosen_prior(config, run, prior))
+
+
+def _chosen_prior(config: Config, run: RunDir, name: str | None) -> Prior:
+    """The prior of a finished run; see `load_for_inference`."""
+    if name not in (None, "learned", STANDARD):
+        raise unknown_name("prior", str(name), ("learned", STANDARD))
+    if name == STANDARD:
+        return StandardNormal()
+    if learned := load_prior(run, config.model.latent_dim):
+        return learned
+    if name is None and config.training.prior == STANDARD:
+        return StandardNormal()
+    raise UserError(
+        f"{run} has no learned prior: `python -m dfcvae_tf.fit_prior --run_dir={run}` "
+        f"fits one, --prior={STANDARD} does without"
+    )
 
 
 def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) -> None:

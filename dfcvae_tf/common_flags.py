@@ -79,6 +79,18 @@ def define_seed(values: flags.FlagValues, what: str) -> None:
     )
 
 
+def define_prior(values: flags.FlagValues) -> None:
+    """Defines --prior, of a run that exists."""
+    flags.DEFINE_enum(
+        "prior",
+        None,
+        ["learned", "standard"],
+        "what samples are drawn from: the prior that was fitted to the run's latents, "
+        "or N(0, I) (default: learned where the run has one)",
+        flag_values=values,
+    )
+
+
 def define_temperature(values: flags.FlagValues) -> None:
     """Defines --temperature, a finite number from 0 up."""
     flags.DEFINE_float(

@@ -281,6 +281,12 @@ class TrainingConfig:
         "tf.distribute strategy; multi_worker_mirrored reads TF_CONFIG",
         runtime=True,
     )
+    prior: Literal["standard", "flow", "gmm"] = setting(
+        "standard",
+        "what samples are drawn from: standard = N(0, I), flow | gmm = fitted to the "
+        "latents of the training images when training ends",
+        runtime=True,
+    )
     steps_per_call: int = setting(
         50,
         "steps run on the device between two looks from Python",

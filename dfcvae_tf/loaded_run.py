@@ -10,6 +10,7 @@ import tensorflow as tf
 from dfcvae_tf.config import Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
+from dfcvae_tf.models.prior import Prior, StandardNormal
 from dfcvae_tf.models.vae import VAE
 from dfcvae_tf.run_dir import RunDir
 
@@ -31,11 +32,13 @@ class LoadedRun:
       config: the settings of the run.
       run: the run it was loaded from.
       vae: its networks.
+      prior: what images are drawn from.
     """
 
     config: Config
     run: RunDir
     vae: VAE
+    prior: Prior = dataclasses.field(default_factory=StandardNormal)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -96,7 +99,7 @@ class LoadedRun:
           ValueError: noise is not [N, D], not floats, or not finite.
         """
         noise = _checked(noise, (self.latent_dim,), "noise")
-        return self.decode(self.vae.prior.from_noise(tf.constant(noise)).numpy())
+        return self.decode(self.prior.from_noise(tf.constant(noise)).numpy())
 
     def sample(self, count: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
         """Draws images from the prior.

@@ -19,6 +19,7 @@ class RunDir:
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.weights = self.path / "weights" / "inference.npz"
+        self.prior = self.path / "weights" / "prior.npz"
         self.metrics = self.path / "metrics.jsonl"
         self.layer_energies = self.path / "perceptual_energies.json"
         self.attributes = self.path / "attributes"

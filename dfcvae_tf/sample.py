@@ -28,6 +28,7 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     common_flags.define_temperature(values)
+    common_flags.define_prior(values)
     common_flags.define_seed(values, "the latents")
 
 
@@ -41,7 +42,7 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
 
-    model = load_for_inference(given["run_dir"])
+    model = load_for_inference(given["run_dir"], prior=given["prior"])
     count = given["count"]
     images = model.sample(count, given["seed"], given["temperature"])
     columns = math.ceil(math.sqrt(count))

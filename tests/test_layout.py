@@ -38,11 +38,13 @@ ROWS = [
         "data",
     },
     {"objective", "loaded_run"},
+    {"prior_file"},
     {"checkpoints"},
     {"training", "evaluation", "exporting"},
     {
         "train",
         "train_classifier",
+        "fit_prior",
         "evaluate",
         "interpolate",
         "sample",
@@ -53,6 +55,7 @@ ROWS = [
 PROGRAMS = [
     "dfcvae_tf.train",
     "dfcvae_tf.train_classifier",
+    "dfcvae_tf.fit_prior",
     "dfcvae_tf.evaluate",
     "dfcvae_tf.interpolate",
     "dfcvae_tf.sample",

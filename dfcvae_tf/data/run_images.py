@@ -35,10 +35,21 @@ def evaluation_data(
         the run's own too.
       offline: as given to `--offline`.
     """
+    if dataset is None and config.data.dataset in MNIST:
+        dataset, data_dir = "mnist_sample", data_dir or config.data.data_dir
+    return own_data(config, dataset, data_dir, offline)
+
+
+def own_data(
+    config: Config, dataset: str | None, data_dir: str | None, offline: bool
+) -> DataConfig:
+    """Returns where a run's images come from, those it was trained on if no others.
+
+    Args and what it returns are as in `evaluation_data`.
+    """
     own = config.data
     if dataset is None:
-        data_dir = data_dir or own.data_dir
-        dataset = "mnist_sample" if own.dataset in MNIST else own.dataset
+        dataset, data_dir = own.dataset, data_dir or own.data_dir
     if dataset != own.dataset:
         # How a run read the folders of its own data says nothing of other data.
         own = dataclasses.replace(own, subfolders=DataConfig().subfolders)

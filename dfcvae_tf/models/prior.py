@@ -1,24 +1,24 @@
-"""The prior p(z): what latents are compared with in training and drawn from afterwards.
+"""Priors p(z): what latents are compared with in training, and drawn from afterwards.
 
-Whatever speaks of the prior asks the VAE's own; nothing else knows that it is N(0, I).
+Training compares with N(0, I), the VAE's own. Where latents then lie in truth is another
+distribution, the aggregated posterior; a run may have a prior that was fitted to it, from
+which images are drawn.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf import losses
+from dfcvae_tf.models.flow import CouplingFlow
+from dfcvae_tf.models.mixture import GaussianMixture
 
 
 class Prior(Protocol):
     """A distribution of latents [D] that is a map of standard normal noise."""
-
-    def kl(self, z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
-        """KL(N(z_mean, exp(z_log_var)) || p), [N, D] -> [N, D] float32, nats.
-
-        The sum over the dimensions is the divergence.
-        """
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """log p(z), [N, D] -> [N] float32, nats."""
@@ -26,12 +26,19 @@ class Prior(Protocol):
     def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
         """Standard normal noise [N, D] -> z [N, D], float32, distributed as p."""
 
+    def to_noise(self, z: tf.Tensor) -> tf.Tensor:
+        """z [N, D] -> noise [N, D], float32, that `from_noise` makes it of."""
+
 
 class StandardNormal:
     """N(0, I)."""
 
     def kl(self, z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
-        """Kingma and Welling (2014), appendix B; see `Prior`."""
+        """KL(N(z_mean, exp(z_log_var)) || p), [N, D] -> [N, D] float32, nats.
+
+        The sum over the dimensions is the divergence (Kingma and Welling 2014, appendix
+        B).
+        """
         return losses.kl_nats_per_dimension(z_mean, z_log_var)
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
@@ -39,3 +46,14 @@ class StandardNormal:
 
     def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
         return noise
+
+    def to_noise(self, z: tf.Tensor) -> tf.Tensor:
+        return z
+
+
+# Those that are learned, by name; each is built from its parameters, name -> array.
+LEARNED: dict[str, Callable[[Mapping[str, np.ndarray]], Prior]] = {
+    "flow": CouplingFlow,
+    "gmm": GaussianMixture,
+}
+STANDARD = "standard"

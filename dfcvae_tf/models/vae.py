@@ -9,7 +9,7 @@ from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import ModelConfig
 from dfcvae_tf.errors import unknown_name
 from dfcvae_tf.models import article, conv, hou
-from dfcvae_tf.models.prior import Prior, StandardNormal
+from dfcvae_tf.models.prior import StandardNormal
 
 ImageShape = tuple[int, int, int]
 # (settings, (H, W, C), Keras dtype policy) -> encoder, decoder
@@ -45,7 +45,7 @@ class ForwardPass:
     z: tf.Tensor
     outputs: tf.Tensor
     reconstruction: tf.Tensor
-    prior: Prior
+    prior: StandardNormal
     step: tf.Tensor | None
 
 
@@ -57,13 +57,13 @@ class VAE:
       networks: by name, all that is trained, saved, loaded and exported:
         "encoder": images [N, H, W, C] float32 in [0, 1] -> z_mean, z_log_var [N, D]
         float32; "decoder": z [N, D] float32 -> outputs [N, H, W, C] float32, unbounded.
-      prior: the distribution of latents.
+      prior: what the posteriors are compared with.
       decoder_output: what makes the image of the outputs, see `ModelConfig`: with
         "sigmoid" they are its logits.
     """
 
     networks: Mapping[str, tf.keras.Model]
-    prior: Prior = field(default_factory=StandardNormal)
+    prior: StandardNormal = field(default_factory=StandardNormal)
     decoder_output: str = "sigmoid"
 
     @property

@@ -18,6 +18,7 @@ from dfcvae_tf.checkpoints import (
     Checkpoints,
     Inputs,
     differences,
+    load_for_inference,
     read_config,
     read_provenance,
     save_inference_weights,
@@ -33,13 +34,16 @@ from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.files import LOCK, disk_errors, locked, read_json, sha256, write_json
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.metrics.collapse import active_dimensions, collapse
+from dfcvae_tf.models.prior import STANDARD, Prior, StandardNormal
 from dfcvae_tf.objective import build_objective, measure_layer_energies
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
 from dfcvae_tf.perceptual.registry import DIGITS_CLASSIFIER, FORMS, model_files
 from dfcvae_tf.picture_files import READER
+from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import devices, keras_compat, steps
 from dfcvae_tf.training.build import build_features, build_training
+from dfcvae_tf.training.prior_fitting import fit_prior
 from dfcvae_tf.training.signals import StopSignals
 from dfcvae_tf.training.summaries import RunLog, first_non_finite
 
@@ -159,6 +163,7 @@ class Trainer:
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
         self.train_kl: float | None = None  # of the last block
+        self.prior: Prior = StandardNormal()  # of the samples that are shown
         self.layer_energies = self._layer_energies(features)
         with strategy.scope():  # a KL weight that is found is a variable
             self.objective = build_objective(
@@ -207,9 +212,10 @@ class Trainer:
                 if self._due(step, training.eval_every) and step < self.total_steps:
                     self._evaluate(step, log)
             metrics = self._evaluate(step, log)
-        if self.chief:
-            save_inference_weights(self.run, self.training.inference_vae)
-            self._tell_of_rate(metrics)
+            if self.chief:
+                save_inference_weights(self.run, self.training.inference_vae)
+                self._tell_of_rate(metrics)
+                self._fit_prior(step, log)
         return {name: float(v) for name, v in metrics.items() if np.ndim(v) == 0}
 
     def _due(self, step: int, every: int) -> bool:
@@ -296,6 +302,7 @@ class Trainer:
         self.checkpoints.save(step)
         if self.is_finished_on_disk:
             with disk_errors(self.run.weights):
+                self.run.prior.unlink(missing_ok=True)
                 self.run.weights.unlink()
             self._write_settings()
             self.is_finished_on_disk = False
@@ -404,6 +411,24 @@ class Trainer:
         if missed := rate.missed(float(metrics["kl_nats"]), self.train_kl):
             logging.warning("%s", missed)
 
+    def _fit_prior(self, step: int, log: RunLog) -> None:
+        """Fits the prior that is asked for, unless it is there, and shows its samples."""
+        kind = self.config.training.prior
+        if kind == STANDARD:
+            return
+        try:
+            facts = read_facts(self.run)
+        except UserError:  # of earlier weights
+            facts = None
+        if facts is not None and facts["kind"] == kind:
+            return
+        model = load_for_inference(self.run.path, prior=STANDARD)
+        data, seed = self.config.data, self.config.training.seed
+        fit_prior(model, kind, data, self.source, seed)
+        self.prior = load_for_inference(self.run.path).prior
+        for split in ("train", "test"):
+            log.pictures(step, split, self._pictures(split))
+
     def _pictures(self, split: str) -> list[np.ndarray]:
         """Rows of originals, their reconstructions from z_mean, and prior samples."""
         images = self.shown_images[split]
@@ -412,7 +437,7 @@ class Trainer:
         noise = steps.latent_noise(
             self.config.training.seed, tf.constant(0, tf.int64), tf.shape(z_mean)
         )
-        sampled = vae.prior.from_noise(noise)
+        sampled = self.prior.from_noise(noise)
         return [images.numpy(), vae.decode(z_mean).numpy(), vae.decode(sampled).numpy()]
 
     def _open_log(self, step: int) -> RunLog:

@@ -1,0 +1,288 @@
+"""Fits a prior to the aggregated posterior: where a trained encoder puts its images.
+
+The density that is fitted is the mean of q(z|x) over the training images (Tomczak and
+Welling 2018, "VAE with a VampPrior", equation 6), drawn anew for each step; what is
+looked at to keep the best and to stop is the log-likelihood of draws of the test images'.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as Estimator
+from tqdm import tqdm
+
+from dfcvae_tf.config import DataConfig, OptimizerConfig
+from dfcvae_tf.data.run_images import first_batches
+from dfcvae_tf.data.source import Source
+from dfcvae_tf.files import disk_errors
+from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.flow import FIXED, CouplingFlow, initial_parameters
+from dfcvae_tf.models.mixture import GaussianMixture
+from dfcvae_tf.models.prior import STANDARD
+from dfcvae_tf.prior_file import save_prior
+from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
+
+FLOW_STEPS = 5000
+_BATCH = 512
+_OPTIMIZER = OptimizerConfig(
+    optimizer="adam",
+    learning_rate=2e-3,
+    schedule="cosine",
+    warmup_steps=100,
+    clip_norm=5.0,
+    ema_decay=0.995,
+)
+_LOOK_EVERY = 250
+_PATIENCE = 6  # looks without a better value
+
+COMPONENTS = (50, 20, 10, 5, 2, 1)
+_MIXTURE_DRAWS = 60_000
+_MIXTURE_ROUNDS = 100
+_LEAST_VARIANCE = 1e-4
+
+# Draws of the test images' posteriors, the same for every look.
+_HELD_OUT = 20_000
+_ROWS = 1000
+
+
+def fit_prior(
+    model: LoadedRun, kind: str, data: DataConfig, source: Source, seed: int
+) -> dict[str, Any]:
+    """Fits a prior to a finished run's latents and puts it beside its weights.
+
+    Args:
+      model: the run.
+      kind: "flow" or "gmm", or "standard": then a prior that was fitted is removed.
+      data: how the source's images are prepared.
+      source: images like those the run was trained on.
+      seed: of all that is drawn.
+
+    Returns:
+      What is known of the fit: `Fit.facts`; {} with "standard".
+
+    Raises:
+      UserError: an image cannot be read, or the disk is full or not writable.
+    """
+    if kind == STANDARD:
+        with disk_errors(model.run.prior):
+            model.run.prior.unlink(missing_ok=True)
+        return {}
+    logging.info("encoding the images of %s", source.name)
+    train, test = (encode(model, data, source, split) for split in ("train", "test"))
+    fit = _FITS[kind](train, test, seed)
+    save_prior(model.run, kind, fit.parameters, fit.facts)
+    return fit.facts
+
+
+def encode(
+    model: LoadedRun, data: DataConfig, source: Source, split: str
+) -> "Posteriors":
+    """Encodes all images of a split."""
+    count = source.num_examples[split]
+    batches = first_batches(model.config, source, data, split, count)
+    parts = [model.encode(batch["image"]) for batch in batches]
+    return Posteriors(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """q(z|x) of N images.
+
+    Attributes:
+      z_mean, z_log_var: [N, D] float32.
+    """
+
+    z_mean: np.ndarray
+    z_log_var: np.ndarray
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """[count, D] float32: one of each image, and again, as often as it takes."""
+        rows = np.resize(rng.permutation(len(self.z_mean)), count)
+        noise = rng.standard_normal((count, self.z_mean.shape[1]), np.float32)
+        return self.z_mean[rows] + np.exp(0.5 * self.z_log_var[rows]) * noise
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A prior that was fitted.
+
+    Attributes:
+      parameters: of the prior, name -> float32 array.
+      facts: how it was fitted and how well, plain values.
+    """
+
+    parameters: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
+    """Fits a coupling flow by stochastic gradients.
+
+    Args:
+      train: what it is fitted to.
+      test: what tells when it is best.
+      seed: of the start and of all draws.
+    """
+    mean, std = _moments(train)
+    parameters = {
+        name: tf.Variable(value)
+        for name, value in initial_parameters(mean, std, seed).items()
+    }
+    flow = CouplingFlow(parameters)
+    learnt = [v for name, v in parameters.items() if not name.endswith(FIXED)]
+    averages = [tf.Variable(variable) for variable in learnt]
+    schedule = LearningRate(_OPTIMIZER, FLOW_STEPS)
+    optimizer = build_optimizer(_OPTIMIZER, schedule)
+    optimizer.build(learnt)
+    z_mean, std_dev = tf.constant(train.z_mean), tf.exp(0.5 * train.z_log_var)
+
+    @tf.function
+    def train_steps(first: tf.Tensor) -> None:
+        for step in tf.range(first, first + _LOOK_EVERY):
+            seeds = tf.stack([tf.constant(seed, tf.int64), step])
+            rows = tf.random.stateless_uniform(
+                [_BATCH], seeds, 0, len(train.z_mean), tf.int32
+            )
+            noise = tf.random.stateless_normal([_BATCH, len(mean)], seeds + 2**32)
+            z = tf.gather(z_mean, rows) + tf.gather(std_dev, rows) * noise
+            with tf.GradientTape() as tape:
+                loss = -tf.reduce_mean(flow.log_prob(z))
+            gradients = tape.gradient(loss, learnt)
+            gradients, _ = tf.clip_by_global_norm(gradients, _OPTIMIZER.clip_norm)
+            optimizer.apply_gradients(zip(gradients, learnt, strict=True))
+            done = tf.cast(step, tf.float32)
+            decay = tf.minimum(_OPTIMIZER.ema_decay, (1.0 + done) / (10.0 + done))
+            for average, variable in zip(averages, learnt, strict=True):
+                average.assign(decay * average + (1.0 - decay) * variable)
+
+    def looks() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        names = [name for name in parameters if not name.endswith(FIXED)]
+        fixed = {n: np.array(v) for n, v in parameters.items() if n.endswith(FIXED)}
+        for step in range(0, FLOW_STEPS, _LOOK_EVERY):
+            train_steps(tf.constant(step, tf.int64))
+            now = {n: np.array(v) for n, v in zip(names, averages, strict=True)}
+            yield step + _LOOK_EVERY, fixed | now
+
+    start = {name: np.array(variable) for name, variable in parameters.items()}
+    return _keep_best("flow", start, looks(), FLOW_STEPS, CouplingFlow, test, seed)
+
+
+def fit_mixture(train: Posteriors, test: Posteriors, seed: int) -> Fit:
+    """Fits mixtures of more and fewer Gaussians by EM and keeps the best.
+
+    Args:
+      train: what they are fitted to.
+      test: what tells which is best, and when.
+      seed: of the starts and of all draws.
+    """
+    counts = [count for count in COMPONENTS if count <= len(train.z_mean)]
+    fits = [_fit_components(train, test, seed, count) for count in counts]
+    return max(fits, key=lambda fit: fit.facts["held_out_log_prob"])
+
+
+def _fit_components(train: Posteriors, test: Posteriors, seed: int, count: int) -> Fit:
+    rng = np.random.default_rng([seed, count])
+    draws = max(_MIXTURE_DRAWS, len(train.z_mean))
+    estimator = Estimator(
+        count,
+        reg_covar=_LEAST_VARIANCE,
+        max_iter=1,
+        warm_start=True,
+        init_params="k-means++",
+        random_state=seed,
+    )
+
+    def parameters() -> dict[str, np.ndarray]:
+        # Draws lie in float32; so must the weights' sum.
+        return {
+            "weights": estimator.weights_.astype(np.float32),
+            "means": estimator.means_.astype(np.float32),
+            "factors": np.linalg.cholesky(estimator.covariances_).astype(np.float32),
+        }
+
+    def looks() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        for step in range(1, _MIXTURE_ROUNDS + 1):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # a step is one
+                estimator.fit(train.draw(rng, draws))
+            yield step, parameters()
+
+    mean, std = _moments(train)
+    start = {
+        "weights": np.ones(1, np.float32),
+        "means": mean[np.newaxis],
+        "factors": np.diag(std)[np.newaxis],
+    }
+    title = f"gmm, {count} components"
+    return _keep_best(
+        title, start, looks(), _MIXTURE_ROUNDS, GaussianMixture, test, seed
+    )
+
+
+def _keep_best(
+    title: str,
+    start: dict[str, np.ndarray],
+    looks: Iterator[tuple[int, dict[str, np.ndarray]]],
+    total: int,
+    build: Callable[[dict[str, np.ndarray]], CouplingFlow | GaussianMixture],
+    test: Posteriors,
+    seed: int,
+) -> Fit:
+    """Takes looks until test images' draws have become no likelier for a while.
+
+    Args:
+      title: in front of the progress bar.
+      start: parameters without any step.
+      looks: (step, parameters) from time to time, up to `total` steps.
+      total: see `looks`.
+      build: from parameters to the prior.
+      test: what the draws are of.
+      seed: of the draws.
+    """
+    count = max(_HELD_OUT, len(test.z_mean))
+    held_out = test.draw(np.random.default_rng([seed, 1]), count)
+
+    def log_prob(parameters: dict[str, np.ndarray]) -> float:
+        prior = build(parameters)
+        parts = np.split(held_out, range(_ROWS, count, _ROWS))
+        compute = tf.function(prior.log_prob, reduce_retracing=True)
+        return float(np.mean([compute(part).numpy().mean() for part in parts]))
+
+    best, best_step, value = start, 0, log_prob(start)
+    behind, step = 0, 0
+    with tqdm(total=total, desc=f"prior: {title}", unit="step") as progress:
+        for step, parameters in looks:
+            now = log_prob(parameters)
+            behind = 0 if now > value else behind + 1
+            if now > value:
+                best, best_step, value = parameters, step, now
+            progress.update(step - progress.n)
+            progress.set_postfix_str(f"held-out log-likelihood {now:.4f} nats")
+            if behind >= _PATIENCE:
+                break
+    facts = {
+        "seed": seed,
+        "steps": step,
+        "best_step": best_step,
+        "held_out_log_prob": value,
+        "num_parameters": sum(array.size for array in best.values()),
+    }
+    return Fit(best, facts)
+
+
+def _moments(train: Posteriors) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the aggregated posterior, [D] float32 each."""
+    variance = train.z_mean.var(axis=0) + np.exp(train.z_log_var).mean(axis=0)
+    return train.z_mean.mean(axis=0), np.sqrt(variance)
+
+
+_FITS: dict[str, Callable[[Posteriors, Posteriors, int], Fit]] = {
+    "flow": fit_flow,
+    "gmm": fit_mixture,
+}
