@@ -113,7 +113,10 @@ class TargetRate:
         self._error.assign(tf.clip_by_value(error, _LOWEST, _HIGHEST))
 
     def measure(self, kl_nats: float) -> None:
-        """Takes the mean KL of images that no step sees, with the weights to be used."""
+        """Takes the mean KL of images that no step sees, with the weights to be used.
+
+        Now and then: a half of what it tells is taken, as it is not without chance.
+        """
         if self._average < _LOWEST:  # latents begin, and averaged weights lag behind
             return
         measured = math.log(max(kl_nats / self.target, 1e-30))

@@ -201,7 +201,7 @@ class Trainer:
             while step < self.total_steps:
                 step = self._train_block(batches, step, log)
                 if rate is not None and step % _RATE_EVERY == 0:
-                    rate.measure(self._test_kl())
+                    rate.measure(self._expected_kl(step))
                 if stop.requested or self._due(step, training.checkpoint_every):
                     self._save(step)
                 if stop.requested:
@@ -350,10 +350,24 @@ class Trainer:
             )
         return batches.take(math.ceil(_RATE_IMAGES / size))
 
-    def _test_kl(self) -> float:
+    def _expected_kl(self, step: int) -> float:
+        """The KL in nats that test images will have with the weights training ends with.
+
+        Averaged weights differ from those of a step by what these move about, and at the
+        end by as much less as the learning rate is lower then.
+        """
+        schedule = self.training.schedule
+        left = float(schedule(self.total_steps - 1) / schedule(step))
+        if not self.config.optimizer.ema_decay or left >= 1:
+            return self._test_kl(averaged=True)
+        averaged, current = self._test_kl(averaged=True), self._test_kl(averaged=False)
+        return left * averaged + (1 - left) * current
+
+    def _test_kl(self, averaged: bool) -> float:
         """Mean KL in nats of some test images; every worker finds the same."""
         assert self.rate_batches is not None
-        self.training.state.copy_inference_weights(self.training.inference_vae)
+        vae = self.training.inference_vae
+        self.training.state.copy_inference_weights(vae, averaged)
         kl = [self.training.encoded_kl(batch["image"]) for batch in self.rate_batches]
         return float(tf.reduce_mean(tf.concat(kl, axis=0)))
 

@@ -141,11 +141,14 @@ class TrainState:
             lists["rate"] = self.rate.variables
         return lists
 
-    def copy_inference_weights(self, target: VAE) -> None:
-        """Copies the averaged weights (the current ones without EMA) into `target`."""
+    def copy_inference_weights(self, target: VAE, averaged: bool = True) -> None:
+        """Copies the averaged weights (the current ones without EMA) into `target`.
+
+        With `averaged=False` the current ones in any case.
+        """
         player = self.players[0]
         variables = keras_compat.tf_variables(target.variables)
-        source = player.ema or player.network_variables
+        source = (averaged and player.ema) or player.network_variables
         for to, value in zip(variables, source, strict=True):
             to.assign(value.read_value())
 
