@@ -2,6 +2,7 @@
 
 import os
 import signal
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,21 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+TOOLS_TESTS = Path(__file__).parent / "tools"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out, on TensorFlow 2.15, what takes long and says nothing of its version.
+
+    That is what is marked so, and benchmarks, which are of the current stack.
+    """
+    if not version("keras").startswith("2."):
+        return
+    skip = pytest.mark.skip(reason="run on the current stack alone")
+    for item in items:
+        is_benchmark = TOOLS_TESTS in item.path.parents and "slow" in item.keywords
+        if is_benchmark or "current_stack" in item.keywords:
+            item.add_marker(skip)
 
 
 @pytest.fixture

@@ -210,6 +210,7 @@ def _command(wheel, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_whoever_has_only_the_wheel_trains_evaluates_and_exports(command, tmp_path):
     evaluation = "--num_images=20 --importance_samples=1 --judge=none"
     for arguments, written in (

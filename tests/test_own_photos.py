@@ -59,7 +59,7 @@ def test_real_photos_learn_at_the_rate_that_is_asked_for(
         (photos / name).mkdir(parents=True)
         for file in files:
             shutil.copy(file, photos / name)
-    shorter = ["--image_size=32", "--steps=150", "--batch_size=16", "--warmup_steps=10"]
+    shorter = ["--image_size=32", "--steps=100", "--batch_size=16", "--warmup_steps=10"]
     photos_to_page(photos, litert_dir, tmp_path, [32, 32], *shorter, "--target_kl=40")
     first, *_, last = metrics_of(tmp_path / "run", "train")
     assert last["perceptual_loss"] < 0.7 * first["perceptual_loss"]
