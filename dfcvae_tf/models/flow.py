@@ -10,15 +10,15 @@ and exp, which every device has.
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
 NUM_LAYERS = 8
-# What is no matter of learning: where the network that makes scale and shift looks, the
-# rows' order and the signs in the matrices, and the scale of latents.
+# What is no matter of learning: which dimensions a layer keeps, the rows' order and the
+# signs in its matrix, and the scale of latents.
 FIXED = ("keep", "order", "sign", "mean", "std")
 
 Parameters = Mapping[str, np.ndarray | tf.Variable]
@@ -35,41 +35,45 @@ def initial_parameters(
       seed: of all that is drawn.
 
     Returns:
-      Name -> float32. "mean" and "std" [D]; of each layer "layer0/…": "keep" [D], 1 where a
-      dimension stays; "kernel1" [D, H], "bias1" [H], "kernel2" [H, H], "bias2" [H];
-      "scale_kernel", "shift_kernel" [H, D] and "scale_bias", "shift_bias" [D]; "order",
-      "lower", "upper" [D, D], "sign", "log_diagonal" and "bias" [D] of the matrix.
+      Name -> float32. "mean" and "std" [D]; of L layers "keep" [L, D], 1 where a dimension
+      stays; "kernel1" [L, D, H], "bias1" [L, H], "kernel2" [L, H, H], "bias2" [L, H],
+      "scale_kernel" and "shift_kernel" [L, H, D], "scale_bias" and "shift_bias" [L, D];
+      and of their matrices "order", "lower", "upper" [L, D, D], "sign", "log_diagonal",
+      "bias" [L, D].
     """
     dim = len(mean)
     hidden = min(128, 32 * math.ceil(dim / 16))
     rng = np.random.default_rng(seed)
 
     def kernel(rows: int, columns: int, gain: float) -> np.ndarray:
-        return rng.normal(0, gain / math.sqrt(rows), (rows, columns))
+        return rng.normal(0, gain / math.sqrt(rows), (NUM_LAYERS, rows, columns))
 
-    parameters = {"mean": mean, "std": std}
-    for number in range(NUM_LAYERS):
-        rotation = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
-        order, lower, upper = scipy.linalg.lu(rotation)
-        diagonal = np.diag(upper)
-        layer = {
-            "keep": np.arange(dim) % 2 == number % 2,
-            "kernel1": kernel(dim, hidden, math.sqrt(2)),
-            "bias1": np.zeros(hidden),
-            "kernel2": kernel(hidden, hidden, math.sqrt(2)),
-            "bias2": np.zeros(hidden),
-            "scale_kernel": kernel(hidden, dim, 0.01),
-            "scale_bias": np.zeros(dim),
-            "shift_kernel": kernel(hidden, dim, 0.01),
-            "shift_bias": np.zeros(dim),
-            "order": order,
-            "lower": np.tril(lower, -1),
-            "upper": np.triu(upper, 1),
-            "sign": np.sign(diagonal),
-            "log_diagonal": np.log(np.abs(diagonal)),
-            "bias": np.zeros(dim),
-        }
-        parameters |= {f"layer{number}/{name}": v for name, v in layer.items()}
+    rotations = [
+        np.linalg.qr(rng.normal(size=(dim, dim)))[0] for _ in range(NUM_LAYERS)
+    ]
+    order, lower, upper = map(
+        np.stack, zip(*map(scipy.linalg.lu, rotations), strict=True)
+    )
+    diagonal = np.diagonal(upper, axis1=1, axis2=2)
+    parameters = {
+        "mean": mean,
+        "std": std,
+        "keep": np.add.outer(np.arange(NUM_LAYERS), np.arange(dim)) % 2 == 0,
+        "kernel1": kernel(dim, hidden, math.sqrt(2)),
+        "bias1": np.zeros((NUM_LAYERS, hidden)),
+        "kernel2": kernel(hidden, hidden, math.sqrt(2)),
+        "bias2": np.zeros((NUM_LAYERS, hidden)),
+        "scale_kernel": kernel(hidden, dim, 0.01),
+        "scale_bias": np.zeros((NUM_LAYERS, dim)),
+        "shift_kernel": kernel(hidden, dim, 0.01),
+        "shift_bias": np.zeros((NUM_LAYERS, dim)),
+        "order": order,
+        "lower": np.tril(lower, -1),
+        "upper": np.triu(upper, 1),
+        "sign": np.sign(diagonal),
+        "log_diagonal": np.log(np.abs(diagonal)),
+        "bias": np.zeros((NUM_LAYERS, dim)),
+    }
     return {name: np.asarray(v, np.float32) for name, v in parameters.items()}
 
 
@@ -77,8 +81,8 @@ class CouplingFlow:
     """The distribution of `from_noise` of standard normal noise.
 
     Attributes:
-      parameters: all that it is, as `initial_parameters` names it; while it learns
-        variables, and then `from_noise` is of those there were at its first call.
+      parameters: all that it is, as `initial_parameters` names it: arrays; while it
+        learns, variables, which only `log_prob` and `to_noise` go along with.
     """
 
     def __init__(self, parameters: Parameters):
@@ -89,12 +93,9 @@ class CouplingFlow:
         """Standard normal noise [N, D] -> z [N, D], float32, distributed as p."""
         x = noise
         for layer in self._layers_from_noise:
-            h = tf.nn.relu(tf.matmul(x, layer.kernel1) + layer.bias1)
-            h = tf.nn.relu(tf.matmul(h, layer.kernel2) + layer.bias2)
-            log_scale = tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias)
-            x = x * tf.exp(log_scale) + (
-                tf.matmul(h, layer.shift_kernel) + layer.shift_bias
-            )
+            h = layer.hidden(x)
+            scale = tf.exp(tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias))
+            x = x * scale + (tf.matmul(h, layer.shift_kernel) + layer.shift_bias)
             x = tf.matmul(x, layer.matrix)
         return x + self.parameters["mean"]
 
@@ -112,75 +113,75 @@ class CouplingFlow:
         """Returns the noise and the log of the determinant of the way there, [N]."""
         p = self.parameters
         x = (z - p["mean"]) / p["std"]
-        log_det = -tf.reduce_sum(tf.math.log(p["std"]))
-        for number in reversed(range(NUM_LAYERS)):
-            name = f"layer{number}"
-            x = tf.matmul(x, _matrix(p, name)) + p[f"{name}/bias"]
-            free = 1.0 - p[f"{name}/keep"]
-            h = x * p[f"{name}/keep"]
-            h = tf.nn.relu(tf.matmul(h, p[f"{name}/kernel1"]) + p[f"{name}/bias1"])
-            h = tf.nn.relu(tf.matmul(h, p[f"{name}/kernel2"]) + p[f"{name}/bias2"])
-            scale = tf.matmul(h, p[f"{name}/scale_kernel"]) + p[f"{name}/scale_bias"]
-            shift = tf.matmul(h, p[f"{name}/shift_kernel"]) + p[f"{name}/shift_bias"]
-            # Bounded: far from all latents there was nothing to learn from.
-            log_scale = free * tf.tanh(scale)
-            x = (x - free * shift) * tf.exp(-log_scale)
-            log_det += tf.reduce_sum(p[f"{name}/log_diagonal"])
+        log_det = tf.reduce_sum(p["log_diagonal"]) - tf.reduce_sum(
+            tf.math.log(p["std"])
+        )
+        biases = tf.unstack(tf.convert_to_tensor(p["bias"]))
+        for layer, bias in zip(reversed(_layers(p)), reversed(biases), strict=True):
+            x = tf.matmul(x, layer.matrix) + bias
+            h = layer.hidden(x)
+            log_scale = tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias)
+            shift = tf.matmul(h, layer.shift_kernel) + layer.shift_bias
+            x = (x - shift) * tf.exp(-log_scale)
             log_det -= tf.reduce_sum(log_scale, axis=-1)
         return x, log_det
 
     @functools.cached_property
     def _layers_from_noise(self) -> list["_Layer"]:
-        """The layers in the fewest operators."""
+        """The layers in the fewest operators, as arrays."""
         p = {name: np.asarray(v, np.float64) for name, v in self.parameters.items()}
         layers = []
-        for number in range(NUM_LAYERS):
-            name = f"layer{number}"
-            keep = p[f"{name}/keep"]
-            free = 1.0 - keep
-            matrix = np.linalg.inv(np.asarray(_matrix(p, name)))
-            if number == NUM_LAYERS - 1:
-                matrix = matrix * p["std"]
-            layer = _Layer(
-                p[f"{name}/kernel1"] * keep[:, np.newaxis],
-                p[f"{name}/bias1"],
-                p[f"{name}/kernel2"],
-                p[f"{name}/bias2"],
-                p[f"{name}/scale_kernel"] * free,
-                p[f"{name}/scale_bias"] * free,
-                p[f"{name}/shift_kernel"] * free,
-                free * p[f"{name}/shift_bias"] - p[f"{name}/bias"],
-                matrix,
-            )
-            layers.append(layer)
-        return layers
+        for layer, bias in zip(_layers(p), p["bias"], strict=True):
+            matrix = np.linalg.inv(layer.matrix)
+            shift_bias = layer.shift_bias - bias
+            layers.append(layer._replace(matrix=matrix, shift_bias=shift_bias))
+        layers[-1] = layers[-1]._replace(matrix=layers[-1].matrix * p["std"])
+        return [_Layer(*(np.float32(part) for part in layer)) for layer in layers]
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One layer from noise to latents; float32 once made."""
+class _Layer(NamedTuple):
+    """One layer; what a dimension that it keeps would be given is 0."""
 
-    kernel1: np.ndarray
-    bias1: np.ndarray
-    kernel2: np.ndarray
-    bias2: np.ndarray
-    scale_kernel: np.ndarray
-    scale_bias: np.ndarray
-    shift_kernel: np.ndarray
-    shift_bias: np.ndarray
-    matrix: np.ndarray
+    kernel1: tf.Tensor
+    bias1: tf.Tensor
+    kernel2: tf.Tensor
+    bias2: tf.Tensor
+    scale_kernel: tf.Tensor
+    scale_bias: tf.Tensor
+    shift_kernel: tf.Tensor
+    shift_bias: tf.Tensor
+    matrix: tf.Tensor
 
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            object.__setattr__(self, name, value.astype(np.float32))
+    def hidden(self, x: tf.Tensor) -> tf.Tensor:
+        """[N, D] -> [N, H], of the dimensions that stay."""
+        h = tf.nn.relu(tf.matmul(x, self.kernel1) + self.bias1)
+        return tf.nn.relu(tf.matmul(h, self.kernel2) + self.bias2)
 
 
-def _matrix(p: Parameters, name: str) -> tf.Tensor:
-    """The matrix of a layer from latents to noise, with a determinant that is at hand."""
-    lower, upper = p[f"{name}/lower"], p[f"{name}/upper"]
-    diagonal = p[f"{name}/sign"] * tf.exp(p[f"{name}/log_diagonal"])
-    lower = tf.linalg.set_diag(
-        tf.linalg.band_part(lower, -1, 0), tf.ones_like(diagonal)
+def _layers(p: Parameters) -> list[_Layer]:
+    """Returns the layers, with their matrices from latents to noise."""
+    keep = p["keep"][:, :, np.newaxis]
+    free = 1.0 - p["keep"]
+    parts = _Layer(
+        p["kernel1"] * keep,
+        p["bias1"],
+        p["kernel2"],
+        p["bias2"],
+        p["scale_kernel"] * free[:, np.newaxis],
+        p["scale_bias"] * free,
+        p["shift_kernel"] * free[:, np.newaxis],
+        p["shift_bias"] * free,
+        _matrices(p),
     )
-    upper = tf.linalg.set_diag(tf.linalg.band_part(upper, 0, -1), diagonal)
-    return tf.matmul(p[f"{name}/order"], tf.matmul(lower, upper))
+    # Taken apart at once: gradients then come together in one operator.
+    apart = (tf.unstack(tf.convert_to_tensor(part)) for part in parts)
+    return [_Layer(*layer) for layer in zip(*apart, strict=True)]
+
+
+def _matrices(p: Parameters) -> tf.Tensor:
+    """[L, D, D], with determinants that are at hand: a product of triangular ones."""
+    diagonal = p["sign"] * tf.exp(p["log_diagonal"])
+    lower = tf.linalg.band_part(p["lower"], -1, 0)
+    lower = tf.linalg.set_diag(lower, tf.ones_like(diagonal))
+    upper = tf.linalg.set_diag(tf.linalg.band_part(p["upper"], 0, -1), diagonal)
+    return tf.matmul(p["order"], tf.matmul(lower, upper))

@@ -135,7 +135,7 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
         for name, value in initial_parameters(mean, std, seed).items()
     }
     flow = CouplingFlow(parameters)
-    learnt = [v for name, v in parameters.items() if not name.endswith(FIXED)]
+    learnt = [v for name, v in parameters.items() if name not in FIXED]
     averages = [tf.Variable(variable) for variable in learnt]
     schedule = LearningRate(_OPTIMIZER, FLOW_STEPS)
     optimizer = build_optimizer(_OPTIMIZER, schedule)
@@ -162,8 +162,8 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
                 average.assign(decay * average + (1.0 - decay) * variable)
 
     def looks() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        names = [name for name in parameters if not name.endswith(FIXED)]
-        fixed = {n: np.array(v) for n, v in parameters.items() if n.endswith(FIXED)}
+        names = [name for name in parameters if name not in FIXED]
+        fixed = {n: np.array(v) for n, v in parameters.items() if n in FIXED}
         for step in range(0, FLOW_STEPS, _LOOK_EVERY):
             train_steps(tf.constant(step, tf.int64))
             now = {n: np.array(v) for n, v in zip(names, averages, strict=True)}

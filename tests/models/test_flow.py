@@ -13,8 +13,8 @@ def bent_flow(dim: int) -> CouplingFlow:
     rng = np.random.default_rng(1)
     parameters = initial_parameters(rng.normal(size=dim), rng.uniform(0.5, 2, dim), 0)
     for name, value in parameters.items():
-        if not name.endswith(FIXED):
-            change = rng.normal(0, 1 / len(value), value.shape)
+        if name not in FIXED:
+            change = rng.normal(0, 1 / value.shape[1], value.shape)
             parameters[name] = value + change.astype(np.float32)
     return CouplingFlow(parameters)
 
