@@ -9,6 +9,7 @@ from dfcvae_tf import (
     attributes,
     evaluate,
     export,
+    fit_prior,
     interpolate,
     run_dir,
     sample,
@@ -40,6 +41,7 @@ AT_ONCE = [
             "--target_kl=0": "--target_kl must be greater than 0",
             "--target_kl=9 --kl_weight=1": "both --target_kl and --kl_weight",
             "--kl_warmup_steps=9": "with --target_kl the weight moves by itself",
+            "--prior=vamp": "known: standard, flow, gmm",
             "--background=grey": "known: white, black",
             "--bit_depth=17": "--bit_depth must be 1 or more and below 17",
             "--subfolders=labels": "known: auto, ignore",
@@ -61,9 +63,21 @@ AT_ONCE = [
         },
     ),
     (
+        fit_prior,
+        "",
+        {
+            "": "--run_dir is missing",
+            "--run_dir=absent": "no such run directory: absent",
+            f"--run_dir={DFC}": "ships with the package; copy it to fit anew",
+            "--prior=vamp": "should be one of <standard|flow|gmm>",
+            "--seed=-1": "--seed=",
+        },
+    ),
+    (
         sample,
         f"--run_dir={DFC} --output=a.png",
         {
+            "--prior=vamp": "should be one of <learned|standard>",
             "--run_dir=": "--run_dir is missing",
             "--output=": "--output is missing",
             "--count=0": "0 is not an integer in the range [1, 10000]",

@@ -12,7 +12,7 @@ FITS = {"flow": fit_flow, "gmm": fit_mixture}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 600)
+    monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 400)
     monkeypatch.setattr(prior_fitting, "_LOOK_EVERY", 200)
     monkeypatch.setattr(prior_fitting, "_MIXTURE_DRAWS", 3000)
     monkeypatch.setattr(prior_fitting, "_HELD_OUT", 3000)
@@ -47,7 +47,10 @@ def test_it_finds_the_density_of_draws_not_of_means(kind):
 
 
 @pytest.mark.parametrize("kind", FITS)
-def test_the_same_seed_fits_the_same_prior(kind):
+def test_the_same_seed_fits_the_same_prior(kind, monkeypatch):
+    monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 50)
+    monkeypatch.setattr(prior_fitting, "_LOOK_EVERY", 50)
+    monkeypatch.setattr(prior_fitting, "_MIXTURE_ROUNDS", 5)
     fits = [
         FITS[kind](two_heaps(300), two_heaps(50, seed=1), seed=seed)
         for seed in (0, 0, 1)
@@ -60,7 +63,7 @@ def test_the_same_seed_fits_the_same_prior(kind):
 
 
 @pytest.mark.parametrize("kind", FITS)
-@pytest.mark.parametrize(("count", "dim"), [(10, 2), (10, 128), (400, 1)])
+@pytest.mark.parametrize(("count", "dim"), [(10, 40), (400, 1)])
 def test_few_images_many_dimensions_and_collapsed_ones(kind, count, dim):
     """What there is nothing to learn of is left as it is."""
     collapsed = Posteriors(*np.zeros((2, count, dim), np.float32))
