@@ -4,7 +4,8 @@
         --start=2971 --end=8461 --output=way.gif
 
 Encodes both images (z_mean), goes from one latent to the other in equal steps, and
-decodes each. Digits alone are an index into the test split of the dataset; anything
+decodes each. With --space=noise it goes through the noise that the run's prior makes
+latents of: where a learned prior leaves a gap between two images, the way goes around it. Digits alone are an index into the test split of the dataset; anything
 else is an image file, which is cropped and resized as in training.
 """
 
@@ -45,6 +46,14 @@ def define_flags(values: flags.FlagValues) -> None:
         "(default: linear)",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "space",
+        "latent",
+        ["latent", "noise"],
+        "steps are equal between latents, or between what the prior makes them of "
+        "(default: latent)",
+        flag_values=values,
+    )
     image_files.define_output(values)
     common_flags.define_data(values, f"where indices point: {common_flags.OWN_DATASET}")
 
@@ -53,7 +62,7 @@ def main(values: flags.FlagValues) -> None:
     """Encodes, interpolates, decodes and writes."""
     given: dict[str, Any] = values.flag_values_dict()
     common_flags.require(given, "run_dir", "start", "end", "output")
-    ends = [chosen_images.parse(given[name]) for name in ("start", "end")]
+    chosen = [chosen_images.parse(given[name]) for name in ("start", "end")]
     resolve(given["run_dir"])
     image_files.check_output(given["output"])
 
@@ -66,10 +75,13 @@ def main(values: flags.FlagValues) -> None:
     data = run_images.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
-    images = chosen_images.load(model.config, data, ends)
-    z_start, z_end = model.encode(images)[0]
-    z = latent.interpolate(z_start, z_end, given["steps"], given["path"])
-    decoded = model.decode(z)
+    images = chosen_images.load(model.config, data, chosen)
+    ends = model.encode(images)[0]
+    if given["space"] == "noise":
+        ends = model.to_noise(ends)
+    points = latent.interpolate(ends[0], ends[1], given["steps"], given["path"])
+    to_images = model.generate if given["space"] == "noise" else model.decode
+    decoded = to_images(points)
     columns = min(len(decoded), MAX_COLUMNS)
     image_files.write_images(given["output"], decoded, columns, given["scale"])
     print(

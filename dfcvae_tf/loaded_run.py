@@ -101,6 +101,15 @@ class LoadedRun:
         noise = _checked(noise, (self.latent_dim,), "noise")
         return self.decode(self.prior.from_noise(tf.constant(noise)).numpy())
 
+    def to_noise(self, z: np.ndarray) -> np.ndarray:
+        """z [N, D] float -> noise [N, D] float32 that the prior makes it of.
+
+        Raises:
+          ValueError: z is not [N, D], not floats, or not finite.
+        """
+        z = _checked(z, (self.latent_dim,), "latents")
+        return self.prior.to_noise(tf.constant(z)).numpy()
+
     def sample(self, count: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
         """Draws images from the prior.
 

@@ -1,5 +1,7 @@
 """dfcvae_tf/interpolate.py, as its users run it."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from dfcvae_tf import interpolate
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.models.flow import initial_parameters
+from dfcvae_tf.prior_file import save_prior
+from dfcvae_tf.run_dir import RunDir, resolve
 from tests.programs import read_grey, run_here, run_python
 
 RUN = "pretrained:mnist_dfc_vae"
@@ -93,3 +98,22 @@ def test_the_command(tmp_path):
     done = run_python("-m", "dfcvae_tf.interpolate", *ENDS, output)
     assert (done.returncode, done.stderr) == (0, "")
     assert tf.io.decode_gif((tmp_path / "a.gif").read_bytes()).shape[0] == 11
+
+
+def test_through_noise_ends_are_the_same_and_the_way_is_another(tmp_path, line):
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(resolve(RUN).path, run.path)
+    parameters = initial_parameters(np.zeros(5), np.ones(5), seed=0)
+    bent = np.random.default_rng(0).normal(0, 0.1, parameters["kernel2"].shape)
+    parameters["kernel2"] += bent.astype(np.float32)
+    parameters["shift_bias"] += np.float32(0.5)
+    parameters["shift_kernel"] *= np.float32(50)
+    save_prior(run, "flow", parameters, {})
+    output = f"--output={tmp_path / 'way'}/"
+    given = [f"--run_dir={run}", *ENDS[1:], output, "--scale=1"]
+    assert run_here(interpolate, *given, "--space=noise") == 0
+    way = [read_grey(path) for path in sorted((tmp_path / "way").iterdir())]
+    assert len(way) == len(line)
+    for place in (0, -1):
+        np.testing.assert_allclose(way[place], line[place], atol=2 / 255)
+    assert np.abs(way[5] - line[5]).max() > 0.1
