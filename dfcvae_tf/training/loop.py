@@ -353,15 +353,16 @@ class Trainer:
     def _expected_kl(self, step: int) -> float:
         """The KL in nats that test images will have with the weights training ends with.
 
-        Averaged weights differ from those of a step by what these move about, and at the
-        end by as much less as the learning rate is lower then.
+        Averaged weights differ from those of a step by what these move about, which grows
+        less with the learning rate, and lag behind: the lower it is, the better do those
+        of the step tell where the averaged ones will be.
         """
-        schedule = self.training.schedule
-        left = float(schedule(self.total_steps - 1) / schedule(step))
-        if not self.config.optimizer.ema_decay or left >= 1:
+        optimizer = self.config.optimizer
+        share = float(self.training.schedule(step)) / optimizer.learning_rate
+        if not optimizer.ema_decay or share >= 1:
             return self._test_kl(averaged=True)
         averaged, current = self._test_kl(averaged=True), self._test_kl(averaged=False)
-        return left * averaged + (1 - left) * current
+        return share * averaged + (1 - share) * current
 
     def _test_kl(self, averaged: bool) -> float:
         """Mean KL in nats of some test images; every worker finds the same."""
