@@ -160,6 +160,7 @@ def _evaluate(models: Any, size: int, count: int, folder: Path) -> None:
 
     data = EvaluationImages(
         read=lambda number, batch: generated_images(number, size, batch),
+        read_train=lambda number, batch: generated_images(number, size, batch),
         image_shape=(size, size, _CHANNELS),
         num_images=count,
         places=np.arange(count),

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from dfcvae_tf.config import Config, DataConfig
-from dfcvae_tf.data.choice import choose_places
+from dfcvae_tf.data.choice import choose_places, representative
 from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches
+from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
 
@@ -22,9 +24,9 @@ class EvaluationImages:
     place in the test split, `places[i]`.
 
     Attributes:
-      read: (count, size) -> a new pass over the first `count` images in their order, in
+      read, read_train: of the test and of the training split, (count, size) -> a new pass over the first `count` images in their order, in
         batches [size, H, W, C] float32 in [0, 1], the last one smaller. Every pass yields
-        the same.
+        the same. Of the training split, those that come first are like all of them.
       image_shape: (H, W, C).
       num_images: N.
       places: [N] int64, rising: where in the test split each image stands.
@@ -38,6 +40,7 @@ class EvaluationImages:
     """
 
     read: Callable[[int, int], Iterator[np.ndarray]]
+    read_train: Callable[[int, int], Iterator[np.ndarray]]
     image_shape: tuple[int, int, int]
     num_images: int
     places: np.ndarray
@@ -65,6 +68,10 @@ class EvaluationImages:
         """
         count = self.num_images if count is None else min(count, self.num_images)
         return self.read(count, size or inference_batch(self.image_shape))
+
+    def train_batches(self) -> Iterator[np.ndarray]:
+        """A pass over as many training images, or all of them if there are no more."""
+        return self.read_train(self.num_images, inference_batch(self.image_shape))
 
     def rows_of(self, places: Sequence[int]) -> list[int]:
         """Returns the rows of images, by their places in the test split.
@@ -118,17 +125,19 @@ def load_evaluation_images(
         num_unlabelled = int((~known).sum())
         labels = labels if known.all() else None
     places = choose_places(total, num_images, labels, seed, required)
+    training = representative(source, "train", num_images, seed)
     choice = ""
     if len(places) < total:
         source = source.select("test", places)
         choice = _describe_choice(labels is not None, seed, bool(required))
 
-    def images(count: int, size: int) -> Iterator[np.ndarray]:
-        batches = first_batches(config, source, data, "test", count, size)
+    def read(of: Source, split: str, count: int, size: int) -> Iterator[np.ndarray]:
+        batches = first_batches(config, of, data, split, count, size)
         return (batch["image"] for batch in batches)
 
     return EvaluationImages(
-        read=images,
+        read=partial(read, source, "test"),
+        read_train=partial(read, training, "train"),
         image_shape=config.image_shape,
         num_images=len(places),
         places=places,

@@ -20,6 +20,7 @@ from dfcvae_tf.evaluation import (
     figures,
     latent_space,
     likelihood,
+    samples,
     sensitivity,
 )
 from dfcvae_tf.evaluation.dataset import EvaluationImages
@@ -244,15 +245,20 @@ def _measure_likelihood(work: _Work) -> dict[str, Section]:
 
 def _draw_samples(work: _Work) -> dict[str, Section]:
     """Samples from the priors, and how far they and reconstructions are off."""
-    work.progress("drawing samples from the prior of each run")
-    data, settings = work.data, work.settings
-    section, drawn = latent_space.draw_samples(
-        work.models, work.judge, data.num_images, settings.temperature, settings.seed
+    work.progress("encoding training images, drawing samples of each run")
+    data, models = work.data, work.models
+    temperature, seed = work.settings.temperature, work.settings.seed
+    training = samples.TrainingImages(models, data)
+    section, drawn = samples.draw_samples(
+        models, training, work.judge, data.num_images, temperature, seed
     )
-    sections = {"samples": section}
+    sections = {
+        "samples": section,
+        "copies": samples.look_for_copies(models, training, data, temperature, seed),
+    }
     if work.judge is not None:
         sections["held_out_classifier"] = fidelity.compare_as_judged(
-            work.judge, work.measured.judged, drawn, data.labels, settings.seed
+            work.judge, work.measured.judged, drawn, data.labels, seed
         )
     return sections
 

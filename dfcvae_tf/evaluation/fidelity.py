@@ -9,7 +9,7 @@ from dfcvae_tf.evaluation import selection
 from dfcvae_tf.evaluation.judge import Judge, Judgement, Worth, assess_worth
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
-from dfcvae_tf.metrics import frechet
+from dfcvae_tf.metrics import coverage, frechet
 from dfcvae_tf.metrics.comparisons import Comparisons
 from dfcvae_tf.metrics.paired import PairedComparison, format_p
 from dfcvae_tf.metrics.sharpness_verdict import is_higher
@@ -48,7 +48,7 @@ def compare_agreement(
 def compare_as_judged(
     judge: Judge,
     judged: Mapping[str, Judgement],
-    drawn: Mapping[str, Judgement],
+    drawn: Mapping[str, Mapping[str, Judgement]],
     labels: np.ndarray | None,
     seed: int,
 ) -> Section:
@@ -57,7 +57,7 @@ def compare_as_judged(
     Args:
       judge: the held-out classifier.
       judged: originals and each run's reconstructions as it sees them.
-      drawn: each run's samples as it sees them.
+      drawn: each run's samples as it sees them, by where they come from.
       labels: [N] int, the true ones of the originals, or None.
       seed: of halves and subsets.
     """
@@ -69,21 +69,34 @@ def compare_as_judged(
         **describe_judge(originals, labels, seed),
     }
     for name, samples in drawn.items():
-        section.runs[name] = measure_distances(originals, judged[name], samples, seed)
+        made = {"reconstructions": judged[name], **samples}
+        section.runs[name] = measure_distances(originals, made, seed)
     return section
 
 
 def measure_distances(
-    originals: Judgement, reconstructions: Judgement, samples: Judgement, seed: int
+    originals: Judgement, made: Mapping[str, Judgement], seed: int
 ) -> dict[str, Any]:
-    """Distances of one run's images from the originals, in the classifier's features."""
+    """Distances of one run's images from the originals, in the classifier's features.
+
+    Args:
+      originals: the originals as it sees them.
+      made: what a run made: "reconstructions", and samples of several kinds.
+      seed: of subsets.
+    """
     found: dict[str, Any] = {}
-    for what, judged in (("reconstructions", reconstructions), ("samples", samples)):
+    for what, judged in made.items():
         pair = originals.features, judged.features
         found[f"frechet_{what}"] = frechet.frechet_distance(*pair)
         found[f"kernel_{what}"] = frechet.kernel_distance(*pair, seed=seed)
-    if samples.confidence is not None:
-        found["sure_samples"] = (samples.confidence > _SURE).mean()
+        if what == "reconstructions":
+            continue
+        if len(originals.features) > coverage.NEIGHBORS:
+            measured = coverage.measure_coverage(*pair)
+            found[f"density_{what}"] = measured.density
+            found[f"coverage_{what}"] = measured.coverage
+        if judged.confidence is not None:
+            found[f"sure_{what}"] = (judged.confidence > _SURE).mean()
     return found
 
 

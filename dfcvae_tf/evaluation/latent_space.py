@@ -1,4 +1,4 @@
-"""What lies between and around encoded images: interpolations, traversals, samples, maps."""
+"""What lies between and around encoded images: interpolations, traversals, maps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import figures
 from dfcvae_tf.evaluation.inference import batches
-from dfcvae_tf.evaluation.judge import Judge, Judgement, join_judgements
+from dfcvae_tf.evaluation.judge import Judge, join_judgements
 from dfcvae_tf.evaluation.measuring import Latents
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.loaded_run import LoadedRun
@@ -15,8 +15,6 @@ from dfcvae_tf.metrics import embedding, latent
 
 INTERPOLATION_STEPS = 10
 _TRAVERSED = np.linspace(-3, 3, 11)
-_SAMPLE_ROWS = 5
-_SAMPLES_PER_ROW = 10
 
 
 def draw_interpolations(
@@ -89,44 +87,6 @@ def draw_traversals(
         if rows:
             section.figures[f"traversals_{number}"] = figures.image_rows(rows, titles)
     return section
-
-
-def draw_samples(
-    models: Mapping[str, LoadedRun],
-    judge: Judge | None,
-    count: int,
-    temperature: float,
-    seed: int,
-) -> tuple[Section, dict[str, Judgement]]:
-    """Draws samples from each run's prior, shows the first and has all of them judged.
-
-    Args:
-      models: by name.
-      judge: the held-out classifier; without one only those shown are drawn.
-      count: how many are judged.
-      temperature, seed: see `LoadedRun.sample`, whose images these are.
-
-    Returns:
-      The first 50 of each run, ten in a row, and run -> judgement; {} without a judge.
-    """
-    shown = min(count, _SAMPLE_ROWS * _SAMPLES_PER_ROW)
-    rows = []
-    judged = {}
-    for name, model in models.items():
-        noise = model.noise(shown if judge is None else count, seed, temperature)
-        first: list[np.ndarray] = []
-        judgements = []
-        for part in batches(noise, model.batch_size):
-            images = model.generate(part)
-            first.extend(images[: shown - len(first)])
-            if judge is not None:
-                judgements.append(judge(images))
-        if judgements:
-            judged[name] = join_judgements(judgements)
-        for start in range(0, shown, _SAMPLES_PER_ROW):
-            row = np.stack(first[start : start + _SAMPLES_PER_ROW])
-            rows.append((name if start == 0 else "", row))
-    return Section(figures={"samples": figures.image_rows(rows)}), judged
 
 
 def measure_smoothness(

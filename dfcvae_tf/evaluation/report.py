@@ -35,6 +35,23 @@ class Shown:
     table: str
 
 
+# Of samples, by where their latents come from.
+_SOURCES = {
+    "samples": "",
+    "standard": ", of N(0, I)",
+    "posterior": ", of training images' latents",
+}
+_SAMPLED = {
+    f"{measure}_{source}": Shown(f"{title}{where}", form, better, SAMPLES)
+    for measure, title, form, better in (
+        ("frechet", "Fréchet distance of samples", "{:.3f}", -1),
+        ("kernel", "Kernel distance of samples", "{:.4f}", -1),
+        ("coverage", "Coverage by samples", "{:.1%}", +1),
+        ("density", "Density of samples", "{:.3f}", 0),
+        ("sure", "Samples classified with > 90 %", "{:.1%}", +1),
+    )
+    for source, where in _SOURCES.items()
+}
 MEASURES = {
     "laplacian_variance": Shown("Laplacian variance", "{:.4f}", 0, SHARPNESS),
     "sharpness_ratio": Shown(
@@ -64,9 +81,10 @@ MEASURES = {
     "kernel_reconstructions": Shown(
         "Kernel distance of reconstructions", "{:.4f}", -1, FIDELITY
     ),
-    "frechet_samples": Shown("Fréchet distance of samples", "{:.3f}", -1, SAMPLES),
-    "kernel_samples": Shown("Kernel distance of samples", "{:.4f}", -1, SAMPLES),
-    "sure_samples": Shown("Samples classified with > 90 %", "{:.1%}", +1, SAMPLES),
+    **_SAMPLED,
+    "distance_to_training": Shown(
+        "Distance to the nearest training image", "{:.3f}", 0, SAMPLES
+    ),
     "kl_nats": Shown("KL to the prior, nats", "{:.2f}", 0, LATENTS),
     "active_units": Shown("Active latent dimensions", "{:.0f}", 0, LATENTS),
     "bernoulli_nll": Shown("Bernoulli NLL, nats", "{:.1f}", -1, LATENTS),
@@ -79,7 +97,11 @@ MEASURES = {
     ),
     "label_changes": Shown("Label changes per interpolation", "{:.2f}", -1, LATENTS),
 }
-_BY_LABELS = ("label_agreement", "sure_samples", "label_changes")
+_BY_LABELS = (
+    "label_agreement",
+    *(f"sure_{source}" for source in _SOURCES),
+    "label_changes",
+)
 _TERMINAL = (
     "sharpness_ratio",
     "blurred_sharpness_ratio",

@@ -19,11 +19,12 @@ def stream(
 ) -> EvaluationImages:
     """Images [N, H, W, C] as a stream.
 
-    They are the whole split unless `total` is more: then every second one, from place 1.
+    Training images are the same, the last one first. They are the whole split unless `total` is more: then every second one, from place 1.
     """
     places = np.arange(len(images))
     return EvaluationImages(
         read=lambda count, size: batches(images[:count], size),
+        read_train=lambda count, size: batches(images[::-1][:count], size),
         image_shape=images.shape[1:],
         num_images=len(images),
         places=places if total is None else 2 * places + 1,

@@ -74,7 +74,9 @@ def test_distances_and_facts_of_the_judge():
     labels = np.arange(N) % 10
     original = judgement(labels, features)
     far = judgement(labels, features + 3)
-    found = measure_distances(original, original, far, seed=0)
+    found = measure_distances(
+        original, {"reconstructions": original, "samples": far}, seed=0
+    )
     assert found["frechet_reconstructions"] == pytest.approx(0, abs=1e-6)
     assert found["frechet_samples"] == pytest.approx(4 * 9)
     assert found["kernel_samples"].mean > found["kernel_reconstructions"].mean

@@ -5,7 +5,6 @@ import pytest
 
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.evaluation import latent_space
-from dfcvae_tf.evaluation.judge import Judgement
 from dfcvae_tf.evaluation.measuring import Latents
 
 
@@ -36,23 +35,3 @@ def test_the_dimensions_with_most_kl_are_traversed(models, rows):
     rows.clear()
     latent_space.draw_traversals(models, latents, start=2, most=100)
     assert len(rows) == 5
-
-
-def test_samples_are_the_runs_own(models, rows, monkeypatch):
-    whole = models["dfc"].sample(1100, seed=3, temperature=0.8)
-    seen = []
-
-    def judge(images):
-        seen.append(images)
-        return Judgement(images.reshape(len(images), -1), None, None)
-
-    _, judged = latent_space.draw_samples(models, judge, 1100, 0.8, seed=3)
-    assert [len(images) for images in seen] == [500, 500, 100]
-    np.testing.assert_array_equal(judged["dfc"].features, whole.reshape(1100, -1))
-    shown = np.concatenate([images for _, images in rows])
-    np.testing.assert_array_equal(shown, whole[:50])
-    rows.clear()
-    _, judged = latent_space.draw_samples(models, None, 1100, 0.8, seed=3)
-    assert judged == {}
-    few = np.concatenate([images for _, images in rows])
-    np.testing.assert_allclose(few, shown, atol=1e-5)
