@@ -56,6 +56,11 @@ class LoadedRun:
         """How many images the networks work on at a time."""
         return inference_batch(self.image_shape)
 
+    @property
+    def has_learned_prior(self) -> bool:
+        """Whether images are drawn from another distribution than N(0, I)."""
+        return not isinstance(self.prior, StandardNormal)
+
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """images [N, H, W, C] float in [0, 1] -> z_mean, z_log_var [N, D] float32.
 

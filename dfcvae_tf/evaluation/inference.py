@@ -28,14 +28,17 @@ class RunOutputs:
     Attributes:
       z_mean: [B, D] float32.
       reconstructions: [B, H, W, C] float32 in [0, 1], decoded from z_mean.
-      kl: [B, D] float32, nats to the prior per dimension.
+      kl: [B, D] float32, nats to N(0, I) per dimension.
       bernoulli_nll: [B] float32, nats: -log p(x|z) at one z drawn from q(z|x).
+      kl_learned: [B] float32, nats: log q(z|x) - log p(z) at that z, whose mean is the KL
+        to the run's learned prior p; None without one.
     """
 
     z_mean: np.ndarray
     reconstructions: np.ndarray
     kl: np.ndarray
     bernoulli_nll: np.ndarray
+    kl_learned: np.ndarray | None = None
 
     @property
     def negative_elbo(self) -> np.ndarray:
@@ -72,7 +75,10 @@ def build_forward(
         z = sample_z(z_mean, z_log_var, noise)
         nll = losses.bernoulli_nll_nats(x, model.vae.decode_logits(z))
         kl = model.vae.prior.kl(z_mean, z_log_var)
-        return z_mean, model.decoder(z_mean), kl, nll
+        results = z_mean, model.decoder(z_mean), kl, nll
+        if not model.has_learned_prior:
+            return results
+        return *results, _log_q(noise, z_log_var) - model.prior.log_prob(z)
 
     return lambda images, index: RunOutputs(
         *(part.numpy() for part in compute(images, tf.constant(index)))
@@ -105,9 +111,7 @@ def importance_weighted_nll(
         shape = tf.concat([[num_samples], tf.shape(z_mean)], 0)
         noise = tf.random.stateless_normal(shape, stream_seed(seed, IMPORTANCE, index))
         z = sample_z(z_mean, z_log_var, noise)
-        log_q = -0.5 * tf.reduce_sum(
-            tf.square(noise) + z_log_var + math.log(2 * math.pi), axis=-1
-        )
+        log_q = _log_q(noise, z_log_var)
         flat = tf.reshape(z, [-1, z_mean.shape[-1]])
         nll = losses.bernoulli_nll_nats(
             tf.tile(x, [num_samples, 1, 1, 1]), model.vae.decode_logits(flat)
@@ -118,6 +122,13 @@ def importance_weighted_nll(
 
     return np.concatenate(
         [compute(x, tf.constant(index)).numpy() for index, x in enumerate(images)]
+    )
+
+
+def _log_q(noise: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
+    """log q(z|x) of the z drawn with this noise, both [..., D] -> [...] float32, nats."""
+    return -0.5 * tf.reduce_sum(
+        tf.square(noise) + z_log_var + math.log(2 * math.pi), axis=-1
     )
 
 

@@ -130,6 +130,10 @@ def _measure_batch(
         measures["kl_nats"] = output.kl.sum(axis=1)
         measures["bernoulli_nll"] = output.bernoulli_nll
         measures["negative_elbo"] = output.negative_elbo
+        if output.kl_learned is not None:
+            measures["kl_nats_learned"] = output.kl_learned
+            elbo = output.bernoulli_nll + output.kl_learned
+            measures["negative_elbo_learned"] = elbo
     return MeasureTable({ORIGINALS: of_originals, **of_runs})
 
 

@@ -85,10 +85,14 @@ MEASURES = {
     "distance_to_training": Shown(
         "Distance to the nearest training image", "{:.3f}", 0, SAMPLES
     ),
-    "kl_nats": Shown("KL to the prior, nats", "{:.2f}", 0, LATENTS),
+    "kl_nats": Shown("KL to N(0, I), nats", "{:.2f}", 0, LATENTS),
+    "kl_nats_learned": Shown("KL to the learned prior, nats", "{:.2f}", 0, LATENTS),
     "active_units": Shown("Active latent dimensions", "{:.0f}", 0, LATENTS),
     "bernoulli_nll": Shown("Bernoulli NLL, nats", "{:.1f}", -1, LATENTS),
     "negative_elbo": Shown("Negative ELBO, nats", "{:.1f}", -1, LATENTS),
+    "negative_elbo_learned": Shown(
+        "Negative ELBO with the learned prior, nats", "{:.1f}", -1, LATENTS
+    ),
     "negative_elbo_of_the_same": Shown(
         "Negative ELBO of the first images", "{:.1f}", -1, LATENTS
     ),

@@ -17,7 +17,6 @@ from dfcvae_tf.evaluation.judge import Judge, Judgement, join_judgements
 from dfcvae_tf.evaluation.section import Section
 from dfcvae_tf.images import to_float, to_uint8
 from dfcvae_tf.loaded_run import LoadedRun
-from dfcvae_tf.models.prior import StandardNormal
 
 # Where latents come from: the run's own prior; N(0, I), where that is another; training
 # images.
@@ -92,7 +91,7 @@ def draw_samples(
         number = min(count, most) if judge is None else count
         noise = model.noise(number, seed, temperature)
         latents = {OWN: model.prior.from_noise(noise)}
-        if not isinstance(model.prior, StandardNormal):
+        if model.has_learned_prior:
             latents[STANDARD] = noise
         latents[POSTERIOR] = training.draw(name, number, seed)
         drawn[name] = {}

@@ -1,5 +1,7 @@
 """What a run makes of images: against its own networks, and likelihood by quadrature."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ from dfcvae_tf.config import Config, ModelConfig
 from dfcvae_tf.evaluation import inference
 from dfcvae_tf.files import read_arrays
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.mixture import GaussianMixture
 from dfcvae_tf.models.vae import VAE
 from dfcvae_tf.run_dir import ASSETS_DIR, RunDir
 
@@ -94,3 +97,17 @@ def test_as_many_images_are_weighed_as_are_decoded_elsewhere():
     model = load_for_inference("pretrained:mnist_vae")
     assert inference.importance_batch(model, 50) * 50 == model.batch_size
     assert inference.importance_batch(model, 10_000) == 1
+
+
+def test_the_rate_with_a_learned_prior(one_dimensional):
+    x = np.random.default_rng(0).random((3, 2, 2, 1)).astype(np.float32)
+    assert inference.build_forward(one_dimensional, 0)(x, 0).kl_learned is None
+    # N(2, 3^2): the divergence of two Gaussians has a closed form.
+    parameters = {"weights": [1.0], "means": [[2.0]], "factors": [[[3.0]]]}
+    prior = GaussianMixture({k: np.float32(v) for k, v in parameters.items()})
+    model = dataclasses.replace(one_dimensional, prior=prior)
+    outputs = inference.build_forward(model, 0)(np.repeat(x, 5000, axis=0), 0)
+    mean, log_var = (v[:, 0] for v in model.encode(x))
+    expected = 0.5 * ((np.exp(log_var) + (mean - 2) ** 2) / 9 - 1 + np.log(9) - log_var)
+    found = outputs.kl_learned.reshape(3, -1).mean(axis=1)
+    np.testing.assert_allclose(found, expected, atol=0.05)
