@@ -12,6 +12,7 @@ from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
 from dfcvae_tf.exporting.folding import fast_decode
+from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.latency import measure_latency
 from dfcvae_tf.exporting.manifest import (
     NETWORKS,
@@ -120,7 +121,7 @@ def export_run(
         export.write_static_models(scratch)
         files = []
         for variant in settings.variants:
-            for signature in NETWORKS:
+            for signature in export.signatures:
                 progress(f"{variant} {NETWORKS[signature]}")
                 files.append(export.write_file(variant, signature))
                 if files[-1].failures and signature == "decode":
@@ -170,6 +171,12 @@ class _Export:
         self.gate = Gate(model, self.checks, judge)
         self.saved_model_parity: dict[str, Parity] = {}
 
+    @property
+    def signatures(self) -> list[str]:
+        """Those that .tflite files are made of."""
+        learned = self.model.has_learned_prior
+        return [name for name in NETWORKS if learned or name != "generate"]
+
     def write_saved_model(self) -> None:
         """Writes and checks the SavedModel.
 
@@ -177,11 +184,12 @@ class _Export:
           Stopped: it does not match; then nothing that is made from it can.
         """
         path = self.folder / SAVED_MODEL
-        write_saved_model(self.model.vae, path)
+        write_saved_model(self.model.vae, self.model.prior, path)
         checks = {
             "decode": self.gate.check_decoder,
             "encode": self.gate.check_encoder,
             "reconstruct": self.gate.check_reconstruct,
+            "generate": self.gate.check_generator,
         }
         for signature, check in checks.items():
             parity = check(load_signature(path, signature), SAVED_MODEL)
@@ -194,12 +202,12 @@ class _Export:
 
     def write_static_models(self, scratch: Path) -> None:
         """Writes the SavedModels that are converted: of one batch size, and for int8."""
-        vae, config = self.model.vae, self.model.config
+        vae, prior, config = self.model.vae, self.model.prior, self.model.config
         assert config.image_shape is not None
         self.sources = {"float": scratch / "float", "int8": scratch / "int8"}
         if set(self.settings.variants) != {"int8"}:
             decode = fast_decode(vae, vae.to_images)
-            write_saved_model(vae, self.sources["float"], self.rows, decode)
+            write_saved_model(vae, prior, self.sources["float"], self.rows, decode)
         if "int8" not in self.settings.variants:
             return
         copy = build_vae(config.model, config.image_shape, "float32")
@@ -211,24 +219,18 @@ class _Export:
         decode = fast_decode(
             copy, lambda outputs: integer.bounded_images(copy, outputs, low, high)
         )
-        write_saved_model(copy, self.sources["int8"], self.rows, decode)
+        write_saved_model(copy, prior, self.sources["int8"], self.rows, decode)
 
     def write_file(self, variant: str, signature: str) -> File:
         """Converts, checks and measures one file; writes it when it passes."""
         name = f"{NETWORKS[signature]}_{variant}.tflite"
-        calibration = {
-            "decode": self.calibration.all_latents,
-            "encode": self.calibration.images,
+        check = {
+            "decode": self.gate.check_decoder,
+            "encode": self.gate.check_encoder,
+            "generate": self.gate.check_generator,
         }
-        check = {"decode": self.gate.check_decoder, "encode": self.gate.check_encoder}
         try:
-            content = convert(
-                self.sources["int8" if variant == "int8" else "float"],
-                signature,
-                variant,
-                calibration[signature],
-                self.rows or 1,
-            )
+            content = self._convert(variant, signature)
         # The converter raises errors of many kinds; the other files stand.
         except Exception as error:  # noqa: BLE001
             # Without the names of folders here: the manifest is published.
@@ -253,3 +255,23 @@ class _Export:
             stream.write(content)
         latency = measure_latency(path, signature)
         return File(variant, signature, name, len(content), parity, latency)
+
+    def _convert(self, variant: str, signature: str) -> bytes:
+        if signature == "generate":
+            # Its decoder has passed, or there would be no generator.
+            decoder = (
+                self.folder / f"{NETWORKS['decode']}_{variant}.tflite"
+            ).read_bytes()
+            dim = self.model.latent_dim
+            return join(convert_prior(self.model.prior, dim, self.rows), decoder)
+        calibration = {
+            "decode": self.calibration.all_latents,
+            "encode": self.calibration.images,
+        }
+        return convert(
+            self.sources["int8" if variant == "int8" else "float"],
+            signature,
+            variant,
+            calibration[signature],
+            self.rows or 1,
+        )

@@ -24,11 +24,14 @@ from dfcvae_tf.exporting.samples import Samples
 from dfcvae_tf.exporting.saved_model import SIGNATURES
 from dfcvae_tf.exporting.settings import ExportSettings
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.prior import STANDARD
+from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.provenance import describe_process
 
 SAVED_MODEL = "saved_model"
-# Signature -> what its .tflite files are called; the decoder first.
-NETWORKS = {"decode": "decoder", "encode": "encoder"}
+# Signature -> what its .tflite files are called; the decoder first. Where the prior is
+# N(0, I) the decoder is the generator.
+NETWORKS = {"decode": "decoder", "encode": "encoder", "generate": "generator"}
 COLOR_ORDERS = {1: "grey", 3: "RGB"}
 # Sliders reach at least this far in every dimension.
 MIN_LATENT_RANGE = 2.0
@@ -51,7 +54,7 @@ class File:
 
     Attributes:
       variant: one of `settings.VARIANTS`.
-      signature: "decode" or "encode".
+      signature: one of NETWORKS.
       name: of the file.
       num_bytes: its size; 0 when it failed.
       parity: how close it comes to Keras; None when it failed.
@@ -105,6 +108,7 @@ def build_manifest(
         **({"attributes": dict(attributes)} if attributes else {}),
         "image": _image(model),
         "batch_size": settings.batch_size,
+        "prior": _prior(model),
         "signatures": _signatures(model, settings),
         "variants": [
             _variant(name, passed)
@@ -208,7 +212,13 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
     batch = None if settings.batch_size == "dynamic" else settings.batch_size
     latents = [batch, model.config.model.latent_dim]
     images = [batch, *(model.config.image_shape or ())]
-    shapes = {"z": latents, "z_mean": latents, "z_log_var": latents, "image": images}
+    shapes = {
+        "noise": latents,
+        "z": latents,
+        "z_mean": latents,
+        "z_log_var": latents,
+        "image": images,
+    }
     return {
         signature: {
             "inputs": {argument: {"shape": shapes[argument], "dtype": "float32"}},
@@ -221,8 +231,17 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
     }
 
 
+def _prior(model: LoadedRun) -> dict[str, Any]:
+    """What pictures are drawn from, and how: noise goes into `signature`."""
+    if not model.has_learned_prior:
+        return {"kind": STANDARD, "noise": "standard normal", "signature": "decode"}
+    facts = read_facts(model.run)
+    assert facts is not None
+    return {**facts, "noise": "standard normal", "signature": "generate"}
+
+
 def _variant(name: str, passed: dict[tuple[str, str], File]) -> dict[str, Any]:
-    """A variant that has a decoder; its encoder is None when that failed."""
+    """A variant that has a decoder; what else it has not is None."""
     files = {
         network: passed[name, signature]
         for signature, network in NETWORKS.items()

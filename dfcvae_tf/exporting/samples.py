@@ -25,6 +25,8 @@ CHECK_DIGITS = 3000
 DRAWN = 250
 # The latents of real images.
 REAL = "encoder means"
+# What the prior makes of noise, and what a generator makes pictures of.
+PRIOR, NOISE = "prior", "noise"
 # Largest |z| of a dimension in the latents called extreme.
 EXTREME = 4.0
 
@@ -37,6 +39,7 @@ class Samples:
     images: [M, H, W, C] float32 in [0, 1].
     z_mean: [M, D] float32, what Keras' encoder makes of the images.
     latents: kind -> [n, D] float32.
+    noise: [n, D] float32, standard normal: what a generator is given.
     """
 
     source: str
@@ -44,6 +47,7 @@ class Samples:
     images: np.ndarray
     z_mean: np.ndarray
     latents: dict[str, np.ndarray]
+    noise: np.ndarray
 
     @property
     def all_latents(self) -> np.ndarray:
@@ -72,13 +76,14 @@ def calibration_samples(model: LoadedRun, data: DataConfig, seed: int) -> Sample
     rng = np.random.default_rng([seed, 0])
     ends = z_mean[rng.integers(len(z_mean), size=(2, DRAWN))]
     share = rng.random((DRAWN, 1), np.float32)
+    noise = rng.standard_normal((DRAWN, model.latent_dim), np.float32)
     latents = {
         REAL: z_mean,
-        **_drawn(rng, model, DRAWN),
+        **_drawn(rng, model, noise),
         "interpolations": ends[0] * share + ends[1] * (1 - share),
     }
     digits = are_like_mnist(model.config.image_shape, source.class_names)
-    return Samples(source.description, digits, images, z_mean, latents)
+    return Samples(source.description, digits, images, z_mean, latents, noise)
 
 
 def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
@@ -94,18 +99,19 @@ def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
     rng = np.random.default_rng([seed, 1])
     # As many latents in all when there are few images.
     drawn = DRAWN + max(0, CHECK_IMAGES - len(images)) // 2
-    latents = {REAL: z_mean, **_drawn(rng, model, drawn)}
-    return Samples(source.description, digits, images, z_mean, latents)
+    noise = rng.standard_normal((drawn, model.latent_dim), np.float32)
+    latents = {REAL: z_mean, **_drawn(rng, model, noise)}
+    return Samples(source.description, digits, images, z_mean, latents, noise)
 
 
 def _drawn(
-    rng: np.random.Generator, model: LoadedRun, count: int
+    rng: np.random.Generator, model: LoadedRun, noise: np.ndarray
 ) -> dict[str, np.ndarray]:
-    shape = (count, model.latent_dim)
-    noise = rng.standard_normal(shape, np.float32)
+    """Latents that the prior makes of noise, and extremes."""
+    extremes = rng.uniform(-EXTREME, EXTREME, noise.shape)
     return {
-        "prior": np.asarray(model.vae.prior.from_noise(noise)),
-        "extremes": rng.uniform(-EXTREME, EXTREME, shape).astype(np.float32),
+        PRIOR: np.asarray(model.prior.from_noise(noise)),
+        "extremes": extremes.astype(np.float32),
     }
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import disk_errors
+from dfcvae_tf.models.prior import Prior
 from dfcvae_tf.models.vae import VAE
 
 Outputs = dict[str, tf.Tensor]
@@ -23,23 +24,27 @@ SIGNATURES = {
     "decode": ("z", ("image",)),
     "encode": ("image", ("z_mean", "z_log_var")),
     "reconstruct": ("image", ("image",)),
+    "generate": ("noise", ("image",)),
 }
 
 
 def write_saved_model(
     vae: VAE,
+    prior: Prior,
     path: Path,
     batch_size: int | None = None,
     decode_z: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> None:
-    """Writes the networks with the signatures decode, encode and reconstruct.
+    """Writes the networks with the signatures decode, encode, reconstruct and generate.
 
     decode(z [N, D]) -> image [N, H, W, C] in [0, 1]; encode(image) -> z_mean, z_log_var
-    [N, D]; reconstruct(image) -> image, decoded from z_mean. All are float32; no graph
-    holds a random operator. `serving_default` is decode.
+    [N, D]; reconstruct(image) -> image, decoded from z_mean; generate(noise [N, D]) ->
+    image, where the noise is standard normal. All are float32; no graph holds a random
+    operator. `serving_default` is decode.
 
     Args:
       vae: the networks, float32.
+      prior: what makes latents of noise.
       path: folder to write; it must not exist.
       batch_size: N; any N when None.
       decode_z: z -> images, of the VAE's decoder in another form; `vae.decode` when None.
@@ -59,14 +64,18 @@ def write_saved_model(
     def reconstruct(image: tf.Tensor) -> Outputs:
         return decode(encode(image)["z_mean"])
 
+    def generate(noise: tf.Tensor) -> Outputs:
+        return decode(prior.from_noise(noise))
+
     shapes = {
+        "noise": (batch_size, *vae.decoder.input_shape[1:]),
         "z": (batch_size, *vae.decoder.input_shape[1:]),
         "image": (batch_size, *vae.encoder.input_shape[1:]),
     }
     archive = tf.keras.export.ExportArchive()
     for network in vae.networks.values():
         archive.track(network)
-    for function in (decode, encode, reconstruct):
+    for function in (decode, encode, reconstruct, generate):
         argument, _ = SIGNATURES[function.__name__]
         spec = tf.TensorSpec(shapes[argument], tf.float32, name=argument)
         archive.add_endpoint(function.__name__, function, input_signature=[spec])

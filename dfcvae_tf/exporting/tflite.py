@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import tensorflow as tf
@@ -73,13 +74,12 @@ def convert(
 
 def operators(model: bytes) -> list[str]:
     """Returns the names of a .tflite file's operators in order, as in its format."""
-    schema = _schema()
     names = {
         value: name
-        for name, value in vars(schema.BuiltinOperator).items()
+        for name, value in vars(schema().BuiltinOperator).items()
         if isinstance(value, int)
     }
-    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    content = schema().ModelT.InitFromPackedBuf(model, 0)
     codes = [names[code.builtinCode] for code in content.operatorCodes]
     return [
         codes[operator.opcodeIndex]
@@ -94,10 +94,10 @@ def forbidden_operators(model: bytes, dynamic_batch: bool) -> list[str]:
     return sorted(bad & set(operators(model)))
 
 
-def _schema():
+def schema() -> ModuleType:
     """The format of .tflite files, as Python classes."""
     try:
-        from ai_edge_litert import schema_py_generated as schema
+        from ai_edge_litert import schema_py_generated as found
     except ImportError:
-        from tensorflow.lite.python import schema_py_generated as schema
-    return schema
+        from tensorflow.lite.python import schema_py_generated as found
+    return found

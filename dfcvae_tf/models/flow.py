@@ -42,7 +42,7 @@ def initial_parameters(
       "bias" [L, D].
     """
     dim = len(mean)
-    hidden = min(128, 32 * math.ceil(dim / 16))
+    hidden = min(128, 28 * math.ceil(dim / 16))
     rng = np.random.default_rng(seed)
 
     def kernel(rows: int, columns: int, gain: float) -> np.ndarray:
@@ -131,7 +131,9 @@ class CouplingFlow:
         """The layers in the fewest operators, as arrays."""
         p = {name: np.asarray(v, np.float64) for name, v in self.parameters.items()}
         layers = []
-        for layer, bias in zip(_layers(p), p["bias"], strict=True):
+        with tf.init_scope():  # values, also where a graph is being made
+            parts = [_Layer(*map(np.asarray, layer)) for layer in _layers(p)]
+        for layer, bias in zip(parts, p["bias"], strict=True):
             matrix = np.linalg.inv(layer.matrix)
             shift_bias = layer.shift_bias - bias
             layers.append(layer._replace(matrix=matrix, shift_bias=shift_bias))

@@ -10,6 +10,7 @@ from dfcvae_tf import checkpoints
 from dfcvae_tf.config import Config, apply_settings
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.prior import StandardNormal
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
@@ -92,7 +93,7 @@ def _model(tmp_path_factory) -> LoadedRun:
 def _static_model(tmp_path_factory, vae) -> Path:
     """Its SavedModel with one row per call."""
     path = tmp_path_factory.mktemp("static") / "saved_model"
-    write_saved_model(vae, path, batch_size=1)
+    write_saved_model(vae, StandardNormal(), path, batch_size=1)
     return path
 
 

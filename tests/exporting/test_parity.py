@@ -17,12 +17,13 @@ def _samples(model) -> Samples:
     rng = np.random.default_rng(0)
     images = rng.random((250, 8, 8, 1), np.float32)
     z_mean = model.encoder(images)[0].numpy()
+    noise = rng.standard_normal((150, 3), np.float32)
     latents = {
         "encoder means": z_mean,
-        "prior": rng.standard_normal((150, 3), np.float32),
+        "prior": noise,
         "extremes": rng.uniform(-4, 4, (150, 3)).astype(np.float32),
     }
-    return Samples("made up", False, images, z_mean, latents)
+    return Samples("made up", False, images, z_mean, latents, noise)
 
 
 @pytest.fixture(name="gate", scope="module")
@@ -197,3 +198,22 @@ def test_flat_pictures_have_a_sharpness_too(model, samples, make_vae):
     decode = lambda z: {"image": flat.decode(tf.constant(z)).numpy()}
     parity = gate.check_decoder(decode, "int8")
     assert parity.sharpness_ratio == 1 and parity.failures == ()
+
+
+def test_a_generator_is_checked_on_noise(gate, decode):
+    parity = gate.check_generator(decode, "float32")  # the prior is N(0, I)
+    assert parity.failures == () and list(parity.psnr_db) == ["noise"]
+    other = lambda noise: decode(noise[::-1])
+    (failure, *_) = gate.check_generator(other, "float32").failures
+    assert "largest error" in failure
+
+
+def test_a_generator_keeps_the_labels_of_kerass_pictures(model, samples, decode):
+    def judge(images, training):
+        return images[:, :2, 0, 0]
+
+    gate = Gate(model, samples, judge)
+    assert gate.check_generator(decode, "int8").agreement == 1.0
+    swapped = changed(decode, lambda images: images[:, ::-1, ::-1])
+    failures = gate.check_generator(swapped, "int8").failures
+    assert any("of the labels kept instead of 100.0%" in text for text in failures)

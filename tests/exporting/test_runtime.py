@@ -6,12 +6,13 @@ import pytest
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.exporting.tflite import convert
+from dfcvae_tf.models.prior import StandardNormal
 from tests.programs import run_python
 
 
 @pytest.mark.parametrize("batch_size", [3, None])
 def test_any_number_of_rows_can_be_run(tmp_path, vae, model, latents, batch_size):
-    write_saved_model(vae, tmp_path / "model", batch_size)
+    write_saved_model(vae, StandardNormal(), tmp_path / "model", batch_size)
     content = convert(tmp_path / "model", "decode", "float32")
     path = tmp_path / "decoder.tflite"
     path.write_bytes(content)

@@ -5,12 +5,13 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
+from dfcvae_tf.models.prior import StandardNormal
 
 
 @pytest.fixture(name="path", scope="module")
 def _path(tmp_path_factory, vae):
     path = tmp_path_factory.mktemp("dynamic") / "saved_model"
-    write_saved_model(vae, path)
+    write_saved_model(vae, StandardNormal(), path)
     return path
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators, operators
+from dfcvae_tf.models.prior import StandardNormal
 
 
 @pytest.mark.parametrize(
@@ -46,14 +47,14 @@ def test_an_encoder_file_has_both_results(static_model, model):
 
 
 def test_a_dynamic_batch_computes_shapes_a_fixed_one_does_not(tmp_path, vae):
-    write_saved_model(vae, tmp_path / "any", batch_size=None)
+    write_saved_model(vae, StandardNormal(), tmp_path / "any", batch_size=None)
     content = convert(tmp_path / "any", "decode", "float32")
     assert forbidden_operators(content, dynamic_batch=True) == []
     assert forbidden_operators(content, dynamic_batch=False) == ["PACK", "SHAPE"]
 
 
 def test_calibration_fills_the_last_batch(tmp_path, vae, model, latents):
-    write_saved_model(vae, tmp_path / "four", batch_size=4)
+    write_saved_model(vae, StandardNormal(), tmp_path / "four", batch_size=4)
     content = convert(tmp_path / "four", "decode", "int8", latents[:50], batch_size=4)
     decode = TFLiteFunction(content, "decode", 1)
     assert decode.input_shape == (4, 3)

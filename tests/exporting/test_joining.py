@@ -1,0 +1,61 @@
+"""A prior in front of a decoder, in one file."""
+
+import numpy as np
+import pytest
+
+from dfcvae_tf.exporting.joining import convert_prior, join
+from dfcvae_tf.exporting.runtime import TFLiteFunction
+from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
+from dfcvae_tf.exporting.tflite import convert, forbidden_operators
+from dfcvae_tf.models.flow import CouplingFlow, initial_parameters
+from dfcvae_tf.models.mixture import GaussianMixture
+
+
+def bent_flow():
+    parameters = initial_parameters(np.ones(3), np.full(3, 0.5), seed=0)
+    parameters["scale_kernel"] *= np.float32(30)
+    parameters["shift_kernel"] *= np.float32(30)
+    return CouplingFlow(parameters)
+
+
+def mixture():
+    parameters = {
+        "weights": [0.2, 0.5, 0.3],
+        "means": np.eye(3) * 3,
+        "factors": np.stack([np.eye(3) * scale for scale in (0.2, 0.5, 1)]),
+    }
+    return GaussianMixture({k: np.float32(v) for k, v in parameters.items()})
+
+
+@pytest.fixture(params=[bent_flow, mixture], ids=lambda build: build.__name__)
+def prior(request):
+    return request.param()
+
+
+@pytest.mark.parametrize("rows", [1, 4, None])
+def test_the_file_is_prior_then_decoder(tmp_path, vae, model, prior, rows):
+    write_saved_model(vae, prior, tmp_path / "model", rows)
+    noise = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    expected = model.decode(prior.from_noise(noise).numpy())
+    assert np.abs(expected - model.decode(noise)).max() > 0.01
+    saved = load_signature(tmp_path / "model", "generate")
+    if rows is None:
+        np.testing.assert_allclose(saved(noise)["image"], expected, atol=1e-5)
+    decoder = convert(tmp_path / "model", "decode", "float32")
+    content = join(convert_prior(prior, 3, rows), decoder)
+    assert forbidden_operators(content, dynamic_batch=rows is None) == []
+    generate = TFLiteFunction(content, "generate", 1)
+    np.testing.assert_allclose(generate(noise)["image"], expected, atol=1e-5)
+
+
+def test_an_int8_decoder_gets_the_latents_it_would_get_by_itself(
+    static_model, latents, prior
+):
+    content = convert(static_model, "decode", "int8", latents)
+    decode = TFLiteFunction(content, "decode", 1)
+    generate = TFLiteFunction(join(convert_prior(prior, 3, 1), content), "generate", 1)
+    noise = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    expected = decode(prior.from_noise(noise).numpy())["image"]
+    # One latent in many is at the edge between two steps of 8 bits.
+    difference = np.abs(generate(noise)["image"] - expected).reshape(20, -1).max(axis=1)
+    assert np.mean(difference < 1e-6) > 0.8
