@@ -310,14 +310,15 @@ def _chosen_prior(config: Config, run: RunDir, name: str | None) -> Prior:
         raise unknown_name("prior", str(name), ("learned", STANDARD))
     if name == STANDARD:
         return StandardNormal()
-    if learned := load_prior(run, config.model.latent_dim):
-        return learned
-    if name is None and config.training.prior == STANDARD:
-        return StandardNormal()
-    raise UserError(
-        f"{run} has no learned prior: `python -m dfcvae_tf.fit_prior --run_dir={run}` "
-        f"fits one, --prior={STANDARD} does without"
-    )
+    found = load_prior(run, config.model.latent_dim)
+    if found is None and config.training.prior == STANDARD:
+        found = StandardNormal()
+    if found is None or (name == "learned" and isinstance(found, StandardNormal)):
+        raise UserError(
+            f"{run} has no learned prior: `python -m dfcvae_tf.fit_prior "
+            f"--run_dir={run}` fits one, and with --prior={STANDARD} settles on N(0, I)"
+        )
+    return found
 
 
 def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) -> None:

@@ -26,7 +26,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "flow",
         SETTINGS["prior"].choices,
         "flow = an invertible map of noise, gmm = a mixture of Gaussians, standard = "
-        "N(0, I): removes one that was fitted (default: flow)",
+        "N(0, I), whatever was fitted before (default: flow)",
         flag_values=values,
     )
     common_flags.define_data(

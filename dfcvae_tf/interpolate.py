@@ -5,8 +5,9 @@
 
 Encodes both images (z_mean), goes from one latent to the other in equal steps, and
 decodes each. With --space=noise it goes through the noise that the run's prior makes
-latents of: where a learned prior leaves a gap between two images, the way goes around it. Digits alone are an index into the test split of the dataset; anything
-else is an image file, which is cropped and resized as in training.
+latents of: where a learned prior leaves a gap between two images, the way goes around it.
+Digits alone are an index into the test split of the dataset; anything else is an image
+file, which is cropped and resized as in training.
 """
 
 from typing import Any
@@ -76,12 +77,11 @@ def main(values: flags.FlagValues) -> None:
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
     images = chosen_images.load(model.config, data, chosen)
+    in_noise = given["space"] == "noise"
     ends = model.encode(images)[0]
-    if given["space"] == "noise":
-        ends = model.to_noise(ends)
-    points = latent.interpolate(ends[0], ends[1], given["steps"], given["path"])
-    to_images = model.generate if given["space"] == "noise" else model.decode
-    decoded = to_images(points)
+    start, end = model.to_noise(ends) if in_noise else ends
+    points = latent.interpolate(start, end, given["steps"], given["path"])
+    decoded = model.generate(points) if in_noise else model.decode(points)
     columns = min(len(decoded), MAX_COLUMNS)
     image_files.write_images(given["output"], decoded, columns, given["scale"])
     print(

@@ -11,7 +11,7 @@ import numpy as np
 
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays, sha256, write_arrays
-from dfcvae_tf.models.prior import LEARNED, Prior
+from dfcvae_tf.models.prior import LEARNED, STANDARD, Prior, StandardNormal
 from dfcvae_tf.run_dir import RunDir
 
 _FACTS = "facts"
@@ -25,7 +25,7 @@ def save_prior(
 
     Args:
       run: the run.
-      kind: one of `LEARNED`.
+      kind: one of `LEARNED`, or `STANDARD`: then the run is to have none of them.
       parameters: what the prior is built from.
       facts: how it was fitted, plain values.
 
@@ -49,7 +49,7 @@ def read_facts(run: RunDir) -> dict[str, Any] | None:
 
 
 def load_prior(run: RunDir, latent_dim: int) -> Prior | None:
-    """Returns the run's learned prior; None where there is none.
+    """Returns the prior that was settled on for a run; None where none was.
 
     Raises:
       UserError: the file is damaged, or the prior is one of other weights or of another
@@ -58,6 +58,8 @@ def load_prior(run: RunDir, latent_dim: int) -> Prior | None:
     if not run.prior.is_file():
         return None
     facts, arrays = _read(run)
+    if facts["kind"] == STANDARD:
+        return StandardNormal()
     try:
         prior = LEARNED[facts["kind"]](arrays)
         z = prior.from_noise(np.zeros((1, latent_dim), np.float32))
@@ -77,7 +79,7 @@ def _read(run: RunDir) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         kind, digest = facts["kind"], facts["weights_sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(run, "it does not say what it is") from error
-    if kind not in LEARNED:
+    if kind not in (*LEARNED, STANDARD):
         raise _damaged(run, f"its kind is {kind!r}")
     if digest != sha256(run.weights):
         raise UserError(
@@ -93,6 +95,6 @@ def _damaged(run: RunDir, reason: str) -> UserError:
 
 def _mend(run: RunDir) -> str:
     return (
-        f"`python -m dfcvae_tf.fit_prior --run_dir={run}` fits it anew, and "
-        "--prior=standard does without"
+        f"`python -m dfcvae_tf.fit_prior --run_dir={run}` fits it anew, and with "
+        f"--prior={STANDARD} settles on N(0, I)"
     )

@@ -80,4 +80,5 @@ def test_a_finished_run_is_given_another_prior(tmp_path, capsys):
     assert run.prior.read_bytes() == before
     assert run_here(fit_prior, f"--run_dir={run}", "--prior=standard") == 0
     assert "drawn from N(0, I)" in capsys.readouterr().out
-    assert not run.prior.exists()
+    assert read_facts(run)["kind"] == "standard"
+    assert not load_for_inference(run.path).has_learned_prior

@@ -97,3 +97,7 @@ def test_a_run_that_should_have_one_and_has_not_is_no_run_without(run):
     load_for_inference(run.path, prior="standard")
     with pytest.raises(UserError, match="known: learned, standard"):
         load_for_inference(run.path, prior="vamp")
+    save_prior(run, "standard", {}, {})  # settled on: no longer missing
+    assert isinstance(load_for_inference(run.path).prior, StandardNormal)
+    with pytest.raises(UserError, match="has no learned prior"):
+        load_for_inference(run.path, prior="learned")

@@ -39,6 +39,7 @@ def main(values: flags.FlagValues) -> None:
     for source, copy in (
         (run.config, target.config),
         (run.weights, target.weights),
+        (run.prior, target.prior),
         (run.layer_energies, target.layer_energies),
     ):
         if source.is_file():

@@ -24,9 +24,10 @@ class EvaluationImages:
     place in the test split, `places[i]`.
 
     Attributes:
-      read, read_train: of the test and of the training split, (count, size) -> a new pass over the first `count` images in their order, in
+      read: (count, size) -> a new pass over the first `count` images in their order, in
         batches [size, H, W, C] float32 in [0, 1], the last one smaller. Every pass yields
-        the same. Of the training split, those that come first are like all of them.
+        the same.
+      read_train: the same of the training split, whose first images are like all of it.
       image_shape: (H, W, C).
       num_images: N.
       places: [N] int64, rising: where in the test split each image stands.

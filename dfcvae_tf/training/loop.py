@@ -302,7 +302,9 @@ class Trainer:
         self.checkpoints.save(step)
         if self.is_finished_on_disk:
             with disk_errors(self.run.weights):
-                self.run.prior.unlink(missing_ok=True)
+                if self.run.prior.is_file():
+                    logging.warning("the prior of earlier weights is removed")
+                    self.run.prior.unlink()
                 self.run.weights.unlink()
             self._write_settings()
             self.is_finished_on_disk = False

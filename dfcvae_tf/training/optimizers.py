@@ -88,6 +88,16 @@ def build_optimizer(
     return classes[name](learning_rate=schedule)
 
 
+def decay_at(ema_decay: float, steps: tf.Tensor) -> tf.Tensor:
+    """The decay of moving averages after so many steps, [] float32.
+
+    Early averages follow faster, so that they do not remember the random start (the same
+    rule as tf.train.ExponentialMovingAverage with num_updates).
+    """
+    done = tf.cast(steps, tf.float32)
+    return tf.minimum(ema_decay, (1.0 + done) / (10.0 + done))
+
+
 def _keras_optimizers() -> dict[str, type]:
     base = tf.keras.optimizers.Optimizer
     # Muon must be told which variables are matrices of hidden layers.

@@ -20,13 +20,12 @@ from tqdm import tqdm
 from dfcvae_tf.config import DataConfig, OptimizerConfig
 from dfcvae_tf.data.run_images import first_batches
 from dfcvae_tf.data.source import Source
-from dfcvae_tf.files import disk_errors
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.flow import FIXED, CouplingFlow, initial_parameters
 from dfcvae_tf.models.mixture import GaussianMixture
 from dfcvae_tf.models.prior import STANDARD
 from dfcvae_tf.prior_file import save_prior
-from dfcvae_tf.training.optimizers import LearningRate, build_optimizer
+from dfcvae_tf.training.optimizers import LearningRate, build_optimizer, decay_at
 
 FLOW_STEPS = 5000
 _BATCH = 512
@@ -58,7 +57,8 @@ def fit_prior(
 
     Args:
       model: the run.
-      kind: "flow" or "gmm", or "standard": then a prior that was fitted is removed.
+      kind: "flow" or "gmm", or "standard": then nothing is fitted, and N(0, I) takes the
+        place of what was.
       data: how the source's images are prepared.
       source: images like those the run was trained on.
       seed: of all that is drawn.
@@ -70,8 +70,7 @@ def fit_prior(
       UserError: an image cannot be read, or the disk is full or not writable.
     """
     if kind == STANDARD:
-        with disk_errors(model.run.prior):
-            model.run.prior.unlink(missing_ok=True)
+        save_prior(model.run, kind, {}, {})
         return {}
     logging.info("encoding the images of %s", source.name)
     train, test = (encode(model, data, source, split) for split in ("train", "test"))
@@ -156,8 +155,7 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
             gradients = tape.gradient(loss, learnt)
             gradients, _ = tf.clip_by_global_norm(gradients, _OPTIMIZER.clip_norm)
             optimizer.apply_gradients(zip(gradients, learnt, strict=True))
-            done = tf.cast(step, tf.float32)
-            decay = tf.minimum(_OPTIMIZER.ema_decay, (1.0 + done) / (10.0 + done))
+            decay = decay_at(_OPTIMIZER.ema_decay, step)
             for average, variable in zip(averages, learnt, strict=True):
                 average.assign(decay * average + (1.0 - decay) * variable)
 

@@ -13,6 +13,7 @@ from dfcvae_tf.kl_weight import TargetRate
 from dfcvae_tf.models.vae import VAE, ForwardPass
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.training import keras_compat
+from dfcvae_tf.training.optimizers import decay_at
 
 Metrics = dict[str, tf.Tensor]
 
@@ -268,10 +269,7 @@ def build_train_steps(
         return train_step(images, noise[replica * size : (replica + 1) * size])
 
     def update_ema() -> None:
-        # Early averages follow faster, so that they do not remember the random start
-        # (the same rule as tf.train.ExponentialMovingAverage with num_updates).
-        done = tf.cast(state.step, tf.float32)
-        decay = tf.minimum(ema_decay, (1.0 + done) / (10.0 + done))
+        decay = decay_at(ema_decay, state.step)
         for player in state.players:
             if player.ema:
                 player.update_ema(decay)

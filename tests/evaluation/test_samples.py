@@ -75,11 +75,11 @@ def test_latents_of_training_images_are_those_of_the_posterior(models, training)
 
 
 def test_copies_are_nearer_than_test_images(models, monkeypatch):
-    data = stream(digits(400).read(400, 400).__next__()[::2])
+    data = stream(next(digits(400).read(400, 400))[::2])
     training = TrainingImages(models, digits(400))
     own = {name: model.sample(50) for name, model in models.items()}
     monkeypatch.setattr(
-        LoadedRun, "sample", lambda self, count, *_: digits(50).read(50, 50).__next__()
+        LoadedRun, "sample", lambda self, count, *_: next(digits(50).read(50, 50))
     )
     section = samples.look_for_copies(models, training, data, 1.0, 0)
     assert section.runs["plain"]["distance_to_training"] < 0.005
