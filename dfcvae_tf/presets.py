@@ -32,7 +32,7 @@ _MNIST = Config(
         warmup_steps=150,
         ema_decay=0.999,
     ),
-    training=TrainingConfig(steps=1000, batch_size=128),
+    training=TrainingConfig(steps=1000, batch_size=128, prior="flow"),
 )
 
 # What both objectives ask for, so that they compare at the same rate: about what 5
@@ -105,7 +105,7 @@ _PHOTOS = Config(
         warmup_steps=100,
         ema_decay=0.999,
     ),
-    training=TrainingConfig(steps=1000, batch_size=32),
+    training=TrainingConfig(steps=1000, batch_size=32, prior="flow"),
 )
 
 PRESETS: dict[str, Config] = {

@@ -215,7 +215,7 @@ def test_whoever_has_only_the_wheel_trains_evaluates_and_exports(command, tmp_pa
     evaluation = "--num_images=20 --importance_samples=1 --judge=none"
     for arguments, written in (
         (
-            "dfcvae-train --preset=mnist-vae --steps=5 --run_dir=run",
+            "dfcvae-train --preset=mnist-vae --steps=5 --prior=standard --run_dir=run",
             "run/weights/inference.npz",
         ),
         (f"dfcvae-evaluate --runs=run=run {evaluation}", "run/reports/report.html"),

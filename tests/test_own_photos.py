@@ -8,10 +8,16 @@ import pytest
 
 from dfcvae_tf import evaluate, export, sample, train
 from dfcvae_tf.files import read_json
+from dfcvae_tf.training import prior_fitting
 from tests.faces import DRAWN, draw_face
 from tests.programs import metrics_of, run_here
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _quick_prior(monkeypatch):
+    monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 250)
 
 
 def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:
@@ -30,6 +36,7 @@ def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:
     image = manifest["image"]
     assert [image["height"], image["width"]] == size
     assert (run_dir / "export" / "index.html").is_file()
+    assert manifest["prior"]["kind"] == "flow"
     assert grid.is_file() and (report / "report.html").is_file()
     return read_json(report / "report.json")
 

@@ -34,6 +34,7 @@ SMALL = [
     "--steps_per_call=5",
     "--log_every=10",
     "--checkpoint_every=20",
+    "--prior=standard",
 ]
 DIGITS = "--perceptual_model=mnist_classifier"
 # TensorFlow takes some of these characters for a pattern.

@@ -25,6 +25,7 @@ ARGUMENTS = [
     "--perceptual_normalization=none",
     "--ema_decay=0.9",
     "--clip_norm=1",
+    "--prior=standard",
     "--steps_per_call=5",
     "--checkpoint_every=20",
     "--log_every=20",
