@@ -9,6 +9,8 @@ it leaves no checkerboard (Odena et al., "Deconvolution and Checkerboard Artifac
 and converts to plain operators on devices.
 """
 
+import math
+
 import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
@@ -20,6 +22,9 @@ layers = tf.keras.layers
 
 _DECAY = 0.9  # of the moving statistics
 _SLOPE = 0.2  # of the leaky ReLU below 0
+# What z_mean and z_log_var are linear in. A step of Adam moves them by the more the more
+# it is; with 16,384 (128x128 pixels, depth 4) and a rate of 0.001 the KL never settles.
+_MOST_FEATURES = 4096
 
 
 def build(
@@ -28,7 +33,8 @@ def build(
     """Encoder [N, H, W, C] -> 2 x [N, D]; decoder [N, D] -> outputs [N, H, W, C].
 
     `config.depth` halvings; channels double with each, from `config.width` after the
-    first.
+    first. Where that leaves more than 4,096 features, a 1x1 convolution makes them so many
+    before the encoder's two outputs.
 
     Raises:
       UserError: height or width is not a multiple of 2 ** depth.
@@ -55,6 +61,10 @@ def _encoder(
     images = x = tf.keras.Input(image_shape, name="image")
     for number, channels in enumerate(filters, 1):
         x = _conv(x, channels, number, dtype, strides=2)
+    cells = math.prod(x.shape[1:3])
+    if cells * filters[-1] > _MOST_FEATURES:
+        count = max(1, _MOST_FEATURES // cells)
+        x = _conv(x, count, len(filters) + 1, dtype, size=1)
     x = layers.Flatten(dtype=dtype, name="flatten")(x)
     z_mean = layers.Dense(latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(latent_dim, dtype="float32", name="z_log_var")(x)
@@ -93,11 +103,13 @@ def _decoder(
     return tf.keras.Model(z, outputs, name="decoder")
 
 
-def _conv(x, channels: int, number: int, dtype: str, strides: int = 1):
+def _conv(
+    x, channels: int, number: int, dtype: str, strides: int = 1, size: int = 3
+) -> tf.Tensor:
     # No bias: batch normalisation adds one.
     x = layers.Conv2D(
         channels,
-        3,
+        size,
         strides,
         padding="same",
         use_bias=False,

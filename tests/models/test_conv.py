@@ -32,11 +32,17 @@ def test_images_have_the_size_they_came_with(shape, depth, design):
 
 
 def test_nothing_but_the_image_is_made_at_full_resolution():
-    vae = build((64, 96, 3), depth=4, latent_dim=5)
-    down = [(32, 48, 32), (16, 24, 64), (8, 12, 128), (4, 6, 256)]
+    vae = build((64, 64, 3), depth=4, latent_dim=5)
+    down = [(32, 32, 32), (16, 16, 64), (8, 8, 128), (4, 4, 256)]
     assert conv_shapes(vae.encoder) == down
-    assert conv_shapes(vae.decoder) == [*reversed(down[:-1]), (64, 96, 3)]
+    assert conv_shapes(vae.decoder) == [*reversed(down[:-1]), (64, 64, 3)]
     assert vae.decoder.get_layer("reshape").output.shape[1:] == down[-1]
+
+
+@pytest.mark.parametrize("shape", [(64, 96, 3), (128, 128, 3), (144, 144, 3)])
+def test_latents_depend_on_few_features_at_any_size(shape):
+    vae = build(shape, depth=4, latent_dim=5)
+    assert 4000 < vae.encoder.get_layer("flatten").output.shape[1] <= 4096
 
 
 def test_full_resolution_is_the_network_of_before():
