@@ -130,19 +130,14 @@ def render_report(manifest: Manifest) -> str:
         lines += [f"- `{r['file']}`: {r['reason']}" for r in manifest["rejected"]] + [
             ""
         ]
-    values = _snippet_values(manifest)
-    for title, language, snippet in (
-        ("Python", "python", PYTHON),
-        ("Android (Kotlin)", "kotlin", KOTLIN),
-        ("Browser (LiteRT.js)", "javascript", JAVASCRIPT),
-    ):
-        code = snippet.format(**values).rstrip()
+    titles = ("Python", "Android (Kotlin)", "Browser (LiteRT.js)")
+    for title, (language, code) in zip(titles, snippets(manifest).items(), strict=True):
         lines += [f"## {title}", "", f"```{language}", code, "```", ""]
     return "\n".join(lines)
 
 
-def _snippet_values(manifest: Manifest) -> dict[str, Any]:
-    """What the snippets are filled in with: the first file that draws pictures."""
+def snippets(manifest: Manifest) -> dict[str, str]:
+    """Returns language -> code that draws a picture with the first file that does."""
     variants = manifest["variants"]
     generators = [v["generator"] for v in variants if v["generator"]]
     if generators:
@@ -154,13 +149,15 @@ def _snippet_values(manifest: Manifest) -> dict[str, Any]:
             "argument": "z",
         }
     image, batch = manifest["image"], manifest["batch_size"]
-    return {
+    values = {
         **of_file,
         "network": "Generator" if generators else "Decoder",
         "batch": 1 if batch == "dynamic" else batch,
         "dim": manifest["latent"]["dim"],
         **{key: image[key] for key in ("height", "width", "channels")},
     }
+    codes = {"python": PYTHON, "kotlin": KOTLIN, "javascript": JAVASCRIPT}
+    return {k: code.format(**values).rstrip() for k, code in codes.items()}
 
 
 def terminal_table(manifest: Manifest) -> str:
