@@ -129,7 +129,9 @@ def convert(model, latent_dim, folder):
     archive = tf.keras.export.ExportArchive()
     archive.track(model)
     spec = tf.TensorSpec([1, latent_dim], tf.float32, name="z")
-    archive.add_endpoint("decode", lambda z: model(z, training=False), [spec])
+    archive.add_endpoint(
+        "decode", lambda z: {"image": model(z, training=False)}, [spec]
+    )
     archive.write_out(str(folder / "saved_model"))
     variants = []
     for name in ("float32", "float16"):
@@ -512,7 +514,7 @@ def test_the_javascript_of_the_report_draws_as_keras_does(
     (folder / "snippet.js").write_text(code)
     (folder / "index.html").unlink()
     (folder / "index.html").write_text(
-        '<!doctype html><body><p id="status"><script type="module" src="snippet.js">'
+        '<p id="status"><script type="module" src="snippet.js"></script>'
     )
     page = open_page(folder)
     page.wait("return window.picture !== undefined")
