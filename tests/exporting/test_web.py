@@ -632,6 +632,15 @@ def test_errors_are_shown_in_words(digits, open_page, tmp_path, name, content, w
 
 
 @pytest.mark.slow
+def test_a_prior_that_is_missing_is_shown_in_words(drawn, open_page, tmp_path):
+    folder = tmp_path / "export"
+    shutil.copytree(drawn[0], folder, copy_function=os.link)
+    (folder / "prior.tflite").unlink()
+    page = open_page(folder)
+    assert page.text("status") == "prior.tflite is missing from this folder."
+
+
+@pytest.mark.slow
 def test_a_variant_that_fails_leaves_the_one_in_use(digits, open_page, tmp_path):
     folder = tmp_path / "export"
     shutil.copytree(digits[0], folder, copy_function=os.link)
