@@ -3,9 +3,10 @@
   python -m dfcvae_tf.export --run_dir=runs/dfc
   python -m dfcvae_tf.export --run_dir=pretrained:mnist_dfc_vae --web
 
-Writes saved_model/, decoder_*.tflite, encoder_*.tflite, REPORT.md (numbers, and how to use
-the files) and manifest.json (the same for programs). A file whose results differ too much
-from the trained network's is left out, and the exit code is 1.
+Writes saved_model/, decoder_*.tflite, encoder_*.tflite, for a run with a learned prior
+generator_*.tflite and prior.tflite, REPORT.md (numbers, and how to use the files) and
+manifest.json (the same for programs). A file whose results differ too much from the trained
+network's is left out, and the exit code is 1.
 
 With --web the folder is a page, too, for any web server; to look at it here:
 

@@ -17,7 +17,9 @@ from dfcvae_tf import export
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.files import read_arrays, write_arrays
+from dfcvae_tf.models.flow import initial_parameters
 from dfcvae_tf.picture_files import read_picture
+from dfcvae_tf.prior_file import save_prior
 from dfcvae_tf.run_dir import RunDir, resolve
 from tests.programs import run_here, run_python
 
@@ -31,6 +33,41 @@ def broken_run(path: Path, weight: str) -> RunDir:
     arrays[weight][...] = np.nan
     write_arrays(run.weights, arrays)
     return run
+
+
+def with_prior(path: Path, **changes) -> RunDir:
+    """The bundled run with a flow as its prior; some parameters are times a number."""
+    run = RunDir(shutil.copytree(resolve(PRETRAINED).path, path))
+    parameters = initial_parameters(np.zeros(5), np.ones(5), seed=0)
+    for name, factor in changes.items():
+        parameters[name] *= np.float32(factor)
+    save_prior(run, "flow", parameters, {})
+    return run
+
+
+def test_a_prior_of_nan_or_of_other_weights_is_one_line(tmp_path, capsys):
+    of_nan = with_prior(tmp_path / "nan", shift_kernel=np.nan)
+    other = with_prior(tmp_path / "other")
+    arrays = read_arrays(other.weights)
+    arrays["decoder/deconv1/kernel"] += 0.1
+    write_arrays(other.weights, arrays)
+    for run, words in ((of_nan, "not finite"), (other, "fitted to other weights")):
+        before = sorted(os.listdir(run.path))
+        assert run_here(export, f"--run_dir={run}") == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and error.count("\n") == 1
+        assert words in error and "fit_prior" in error
+        assert sorted(os.listdir(run.path)) == before
+
+
+@pytest.mark.slow
+def test_a_prior_that_fails_the_gate_is_said_in_a_line(tmp_path, capsys):
+    run = with_prior(tmp_path / "run", shift_kernel=1e9)
+    assert run_here(export, f"--run_dir={run}", "--quantize=float32") == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("left out of the export: prior.tflite: ")
+    files = {path.name for path in run.export.glob("*.tflite")}
+    assert files == {"decoder_float32.tflite", "encoder_float32.tflite"}
 
 
 def test_an_encoder_of_nan_is_one_line(tmp_path, capsys):
@@ -140,9 +177,9 @@ def test_the_python_of_the_report_makes_the_picture_it_says(exported, model, tmp
         (tmp_path / path.name).symlink_to(path)
     done = run_python("snippet.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    z = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
     found = read_picture(tmp_path / "image.png").pixels / np.float32(255)
-    np.testing.assert_allclose(found, model.decoder(z)[0], atol=1 / 255)
+    np.testing.assert_allclose(found, model.generate(noise)[0], atol=1 / 255)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """From a trained run to a folder of files for devices."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,11 @@ from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
 from dfcvae_tf.exporting.folding import fast_decode
-from dfcvae_tf.exporting.joining import convert_prior, join
+from dfcvae_tf.exporting.joining import PRIOR_SIGNATURES, convert_prior, join
 from dfcvae_tf.exporting.latency import measure_latency
 from dfcvae_tf.exporting.manifest import (
     NETWORKS,
+    PRIOR,
     SAVED_MODEL,
     File,
     attribute_directions,
@@ -31,6 +33,7 @@ from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.exporting.web import write_web_page
 from dfcvae_tf.files import atomic_file, write_json
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.prior import StandardNormal
 from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.perceptual.classifiers import load_classifier
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, resolve
@@ -90,7 +93,8 @@ def export_run(
 ) -> dict[str, Any]:
     """Writes an export; the folder appears whole at the end, or stays as it was.
 
-    A file that fails the gate is left out; without its decoder a variant is left out.
+    A file that fails the gate is left out; without its decoder a variant is left out, and
+    without the learned prior everything is as in a run that has N(0, I).
 
     Args:
       model: the run.
@@ -115,11 +119,14 @@ def export_run(
         attributes = attribute_directions(model, step, progress)
         progress(f"reading images of {data.dataset}")
         export = _Export(model, settings, data, folder)
+        files: list[File] = []
+        if model.has_learned_prior:
+            progress("prior")
+            files.append(export.write_prior())
         progress("SavedModel")
         export.write_saved_model()
         scratch = folder / ".scratch"
         export.write_static_models(scratch)
-        files = []
         for variant in settings.variants:
             for signature in export.signatures:
                 progress(f"{variant} {NETWORKS[signature]}")
@@ -127,13 +134,14 @@ def export_run(
                 if files[-1].failures and signature == "decode":
                     break  # without its decoder there is no variant
         shutil.rmtree(scratch)
-        if all(file.failures for file in files):
-            reasons = "; ".join(f"{f.name}: {', '.join(f.failures)}" for f in files)
+        if not any(f.signature == "decode" and not f.failures for f in files):
+            failed = [f for f in files if f.failures]
+            reasons = "; ".join(f"{f.name}: {', '.join(f.failures)}" for f in failed)
             raise Stopped(f"{reasons}; nothing was written")
         progress("report and manifest")
         manifest = build_manifest(
             folder,
-            model,
+            export.model,
             step,
             settings,
             export.calibration,
@@ -160,22 +168,48 @@ class _Export:
         folder: Path,
     ):
         """Reads the images; writes nothing."""
-        self.model = model
         self.settings = settings
+        self.data = data
         self.folder = folder
         size = settings.batch_size
         self.rows: int | None = None if size == "dynamic" else size
-        self.calibration = calibration_samples(model, data, settings.seed)
-        self.checks = check_samples(model, data, settings.seed)
+        self.saved_model_parity: dict[str, Parity] = {}
+        self._take(model)
+
+    def _take(self, model: LoadedRun) -> None:
+        """Sets what is exported, and draws what it is checked on."""
+        self.model = model
+        self.calibration = calibration_samples(model, self.data, self.settings.seed)
+        self.checks = check_samples(model, self.data, self.settings.seed)
         judge = load_classifier("mnist_judge") if self.checks.digits else None
         self.gate = Gate(model, self.checks, judge)
-        self.saved_model_parity: dict[str, Parity] = {}
 
     @property
     def signatures(self) -> list[str]:
         """Those that .tflite files are made of."""
         learned = self.model.has_learned_prior
         return [name for name in NETWORKS if learned or name != "generate"]
+
+    def write_prior(self) -> File:
+        """Converts, checks and measures the learned prior; writes it when it passes.
+
+        When it fails, N(0, I) takes its place.
+        """
+        file = self._write_file(
+            "float32",
+            "from_noise",
+            PRIOR,
+            lambda: convert_prior(self.model.prior, self.model.latent_dim, self.rows),
+            lambda content: self.gate.check_prior(
+                *(
+                    TFLiteFunction(content, name, check_threads())
+                    for name in PRIOR_SIGNATURES
+                )
+            ),
+        )
+        if file.failures:
+            self._take(dataclasses.replace(self.model, prior=StandardNormal()))
+        return file
 
     def write_saved_model(self) -> None:
         """Writes and checks the SavedModel.
@@ -223,14 +257,31 @@ class _Export:
 
     def write_file(self, variant: str, signature: str) -> File:
         """Converts, checks and measures one file; writes it when it passes."""
-        name = f"{NETWORKS[signature]}_{variant}.tflite"
         check = {
             "decode": self.gate.check_decoder,
             "encode": self.gate.check_encoder,
             "generate": self.gate.check_generator,
-        }
+        }[signature]
+        return self._write_file(
+            variant,
+            signature,
+            f"{NETWORKS[signature]}_{variant}.tflite",
+            lambda: self._convert(variant, signature),
+            lambda content: check(
+                TFLiteFunction(content, signature, check_threads()), variant
+            ),
+        )
+
+    def _write_file(
+        self,
+        variant: str,
+        signature: str,
+        name: str,
+        convert_it: Callable[[], bytes],
+        check_it: Callable[[bytes], Parity],
+    ) -> File:
         try:
-            content = self._convert(variant, signature)
+            content = convert_it()
         # The converter raises errors of many kinds; the other files stand.
         except Exception as error:  # noqa: BLE001
             # Without the names of folders here: the manifest is published.
@@ -246,8 +297,7 @@ class _Export:
         if bad := forbidden_operators(content, self.rows is None):
             reason = f"holds the operators {', '.join(bad)}"
             return File(variant, signature, name, failures=(reason,))
-        function = TFLiteFunction(content, signature, check_threads())
-        parity = check[signature](function, variant)
+        parity = check_it(content)
         if parity.failures:
             return File(variant, signature, name, failures=parity.failures)
         path = self.folder / name
@@ -258,12 +308,11 @@ class _Export:
 
     def _convert(self, variant: str, signature: str) -> bytes:
         if signature == "generate":
-            # Its decoder has passed, or there would be no generator.
+            # Both have passed, or there would be no generator.
             decoder = (
                 self.folder / f"{NETWORKS['decode']}_{variant}.tflite"
             ).read_bytes()
-            dim = self.model.latent_dim
-            return join(convert_prior(self.model.prior, dim, self.rows), decoder)
+            return join((self.folder / PRIOR).read_bytes(), decoder)
         calibration = {
             "decode": self.calibration.all_latents,
             "encode": self.calibration.images,

@@ -1,8 +1,10 @@
-"""A generator file: a prior in front of an exported decoder, in one .tflite file.
+"""A prior as a .tflite file, and in front of an exported decoder in one: a generator file.
 
 The prior stays in float32 whatever the decoder is in. It is small, and noise rounded to 8
 or 10 bits is other noise: converted as a whole, an int8 generator drew other pictures.
 """
+
+import tempfile
 
 import flatbuffers
 import numpy as np
@@ -12,23 +14,41 @@ from dfcvae_tf.exporting.tflite import schema
 from dfcvae_tf.messages import held_back_messages
 from dfcvae_tf.models.prior import Prior
 
+# Of the prior's file: name -> (name of the argument, names of the results).
+PRIOR_SIGNATURES = {"from_noise": ("noise", ("z",)), "to_noise": ("z", ("noise",))}
 _IDENTIFIER = b"TFL3"
 
 
 def convert_prior(prior: Prior, latent_dim: int, batch_size: int | None) -> bytes:
-    """Converts a prior: a .tflite file from noise [N, D] to latents [N, D], float32.
+    """Converts a prior to a .tflite file with a signature for either way, float32.
+
+    from_noise(noise [N, D]) -> z [N, D]; to_noise(z) -> noise.
 
     Args:
       prior: what makes latents of noise.
       latent_dim: D.
       batch_size: N; any N when None.
     """
-    spec = tf.TensorSpec([batch_size, latent_dim], tf.float32, name="noise")
+
+    def from_noise(noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"z": prior.from_noise(noise)}
+
+    def to_noise(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"noise": prior.to_noise(z)}
+
     module = tf.Module()
-    module.from_noise = tf.function(prior.from_noise)
-    function = module.from_noise.get_concrete_function(spec)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
-    with held_back_messages():
+    for function in (from_noise, to_noise):
+        name = function.__name__
+        argument, _ = PRIOR_SIGNATURES[name]
+        spec = tf.TensorSpec([batch_size, latent_dim], tf.float32, name=argument)
+        setattr(module, name, tf.function(function, input_signature=[spec]))
+    signatures = {name: getattr(module, name) for name in PRIOR_SIGNATURES}
+    with tempfile.TemporaryDirectory() as folder, held_back_messages():
+        # Only from a SavedModel does one file get several signatures.
+        tf.saved_model.save(module, folder, signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=list(signatures)
+        )
         return converter.convert()
 
 
@@ -45,11 +65,12 @@ def join(prior: bytes, decoder: bytes) -> bytes:
     """
     first = schema().ModelT.InitFromPackedBuf(prior, 0)
     model = schema().ModelT.InitFromPackedBuf(decoder, 0)
-    (front,), (graph,) = first.subgraphs, model.subgraphs
+    (way,) = (s for s in first.signatureDefs if s.signatureKey == b"from_noise")
+    front = first.subgraphs[way.subgraphIndex]
+    (graph,) = model.subgraphs
     (signature,) = model.signatureDefs
     (latents,) = graph.inputs
-    num_tensors, num_buffers = len(graph.tensors), len(model.buffers)
-    num_codes = len(model.operatorCodes)
+    num_tensors, num_codes = len(graph.tensors), len(model.operatorCodes)
 
     # The prior's result is the decoder's argument; its other tensors come behind.
     place = {tensor: num_tensors + tensor for tensor in range(len(front.tensors))}
@@ -57,12 +78,12 @@ def join(prior: bytes, decoder: bytes) -> bytes:
     for tensor in front.tensors:
         tensor.name = b"prior/" + tensor.name
         if tensor.buffer:  # 0 is the empty one in every file
-            tensor.buffer += num_buffers
+            model.buffers.append(first.buffers[tensor.buffer])
+            tensor.buffer = len(model.buffers) - 1
     for operator in front.operators:
         operator.opcodeIndex += num_codes
         operator.inputs = np.array([place[i] for i in operator.inputs], np.int32)
         operator.outputs = np.array([place[i] for i in operator.outputs], np.int32)
-    model.buffers += first.buffers
     model.operatorCodes += first.operatorCodes
     graph.tensors += front.tensors
     graph.operators = [*front.operators, *graph.operators]

@@ -17,6 +17,7 @@ from dfcvae_tf import attribute_vectors
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import read_provenance
 from dfcvae_tf.exporting.folder import FORMAT_VERSION, file_list
+from dfcvae_tf.exporting.joining import PRIOR_SIGNATURES
 from dfcvae_tf.exporting.latency import Latency, describe_machine
 from dfcvae_tf.exporting.parity import Parity
 from dfcvae_tf.exporting.runtime import interpreter_class
@@ -32,6 +33,8 @@ SAVED_MODEL = "saved_model"
 # Signature -> what its .tflite files are called; the decoder first. Where the prior is
 # N(0, I) the decoder is the generator.
 NETWORKS = {"decode": "decoder", "encode": "encoder", "generate": "generator"}
+# The prior's, where it is a learned one.
+PRIOR = "prior.tflite"
 COLOR_ORDERS = {1: "grey", 3: "RGB"}
 # Sliders reach at least this far in every dimension.
 MIN_LATENT_RANGE = 2.0
@@ -54,7 +57,7 @@ class File:
 
     Attributes:
       variant: one of `settings.VARIANTS`.
-      signature: one of NETWORKS.
+      signature: one of NETWORKS, or the prior's first.
       name: of the file.
       num_bytes: its size; 0 when it failed.
       parity: how close it comes to Keras; None when it failed.
@@ -108,7 +111,7 @@ def build_manifest(
         **({"attributes": dict(attributes)} if attributes else {}),
         "image": _image(model),
         "batch_size": settings.batch_size,
-        "prior": _prior(model),
+        "prior": _prior(model, passed),
         "signatures": _signatures(model, settings),
         "variants": [
             _variant(name, passed)
@@ -219,6 +222,9 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
         "z_log_var": latents,
         "image": images,
     }
+    signatures = {name: SIGNATURES[name] for name in NETWORKS}
+    if model.has_learned_prior:
+        signatures |= PRIOR_SIGNATURES
     return {
         signature: {
             "inputs": {argument: {"shape": shapes[argument], "dtype": "float32"}},
@@ -226,18 +232,32 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
                 name: {"shape": shapes[name], "dtype": "float32"} for name in results
             },
         }
-        for signature, (argument, results) in SIGNATURES.items()
-        if signature in NETWORKS
+        for signature, (argument, results) in signatures.items()
     }
 
 
-def _prior(model: LoadedRun) -> dict[str, Any]:
+def _prior(model: LoadedRun, passed: Mapping[tuple[str, str], File]) -> dict[str, Any]:
     """What pictures are drawn from, and how: noise goes into `signature`."""
     if not model.has_learned_prior:
-        return {"kind": STANDARD, "noise": "standard normal", "signature": "decode"}
+        return {
+            "kind": STANDARD,
+            "noise": "standard normal",
+            "signature": "decode",
+            "file": None,
+        }
     facts = read_facts(model.run)
     assert facts is not None
-    return {**facts, "noise": "standard normal", "signature": "generate"}
+    file = passed["float32", "from_noise"]
+    return {
+        **facts,
+        "noise": "standard normal",
+        "signature": "generate",
+        "file": file.name,
+        "bytes": file.num_bytes,
+        "parity": _parity(file.parity),
+        "quality": _quality(file.parity),
+        "latency": _latency(file.latency),
+    }
 
 
 def _variant(name: str, passed: dict[tuple[str, str], File]) -> dict[str, Any]:

@@ -13,16 +13,16 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-decode = Interpreter("{decoder}", num_threads=2).get_signature_runner("decode")
-z = np.random.default_rng(0).standard_normal(({batch}, {dim})).astype(np.float32)
-image = decode(z=z)["image"]  # [{batch}, {height}, {width}, {channels}] in [0, 1]
+{signature} = Interpreter("{file}", num_threads=2).get_signature_runner("{signature}")
+{argument} = np.random.default_rng(0).standard_normal(({batch}, {dim})).astype(np.float32)
+image = {signature}({argument}={argument})["image"]  # [{batch}, {height}, {width}, {channels}] in [0, 1]
 pixels = np.rint(image[0] * 255).astype(np.uint8)
 Image.fromarray(pixels.squeeze()).save("image.png")
 """
 
 KOTLIN = """\
 // build.gradle.kts: implementation("com.google.ai.edge.litert:litert:1.4.2")
-// {decoder} lies in src/main/assets.
+// {file} lies in src/main/assets.
 import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.Color
@@ -31,21 +31,21 @@ import java.nio.channels.FileChannel
 import org.tensorflow.lite.Interpreter
 import kotlin.math.roundToInt
 
-class Decoder(context: Context) : AutoCloseable {{
-    private val interpreter = context.assets.openFd("{decoder}").use {{ file ->
+class {network}(context: Context) : AutoCloseable {{
+    private val interpreter = context.assets.openFd("{file}").use {{ file ->
         val model = FileInputStream(file.fileDescriptor).channel.map(
             FileChannel.MapMode.READ_ONLY, file.startOffset, file.declaredLength
         )
         Interpreter(model, Interpreter.Options().setNumThreads(2))
     }}
 
-    /** z: {dim} numbers, as from a standard normal distribution. */
-    fun decode(z: FloatArray): Bitmap {{
+    /** {argument}: {dim} numbers, as from a standard normal distribution. */
+    fun {signature}({argument}: FloatArray): Bitmap {{
         val image = Array({batch}) {{ Array({height}) {{ Array({width}) {{ FloatArray({channels}) }} }} }}
         interpreter.runSignature(
-            mapOf<String, Any>("z" to Array({batch}) {{ z }}),
+            mapOf<String, Any>("{argument}" to Array({batch}) {{ {argument} }}),
             mapOf<String, Any>("image" to image),
-            "decode",
+            "{signature}",
         )
         val bitmap = Bitmap.createBitmap({width}, {height}, Bitmap.Config.ARGB_8888)
         for (y in 0 until {height}) for (x in 0 until {width}) {{
@@ -60,17 +60,17 @@ class Decoder(context: Context) : AutoCloseable {{
 """
 
 JAVASCRIPT = """\
-// npm install @litertjs/core; its wasm folder and {decoder} lie beside the page.
+// npm install @litertjs/core; its wasm folder and {file} lie beside the page.
 import {{ loadAndCompile, loadLiteRt, Tensor }} from "@litertjs/core";
 
 await loadLiteRt("wasm/");
-const model = await loadAndCompile("{decoder}", {{ accelerator: "wasm" }});
+const model = await loadAndCompile("{file}", {{ accelerator: "wasm" }});
 
-/** z: {dim} numbers, as from a standard normal distribution. */
-async function decode(z) {{
-  const rows = Float32Array.from({{ length: {batch} * {dim} }}, (_, i) => z[i % {dim}]);
+/** {argument}: {dim} numbers, as from a standard normal distribution. */
+async function {signature}({argument}) {{
+  const rows = Float32Array.from({{ length: {batch} * {dim} }}, (_, i) => {argument}[i % {dim}]);
   const input = new Tensor(rows, [{batch}, {dim}]);
-  const {{ image }} = await model.run("decode", {{ z: input }});
+  const {{ image }} = await model.run("{signature}", {{ {argument}: input }});
   const values = await image.data(); // {height} x {width} x {channels} in [0, 1], row by row
   input.delete();
   image.delete();
@@ -86,6 +86,16 @@ async function decode(z) {{
 """
 
 
+# How a picture is drawn, by the signature that noise goes into.
+_DRAWING = {
+    "generate": "A picture is drawn by `generate(noise) -> image` of a `generator_*.tflite` "
+    "from standard normal noise: the prior, then the decoder. `prior.tflite` is the prior "
+    "by itself: `from_noise(noise) -> z` and back, `to_noise(z) -> noise`.",
+    "decode": "A picture is drawn by `decode` of a `decoder_*.tflite` from a standard normal "
+    "`z`.",
+}
+
+
 def render_report(manifest: Manifest) -> str:
     """Returns REPORT.md."""
     latent, image = manifest["latent"], manifest["image"]
@@ -95,7 +105,8 @@ def render_report(manifest: Manifest) -> str:
         f"A decoder from {latent['dim']} latents to {shape} images "
         f"({image['color_order']}, float32 in [0, 1]) and its encoder, in "
         f"{len(manifest['variants'])} variants, and both in `{manifest['saved_model']}/` "
-        f"for TensorFlow. Rows per call: {manifest['batch_size']}. All else is in "
+        f"for TensorFlow. Rows per call: {manifest['batch_size']}. Signatures: "
+        "`decode(z) -> image`, `encode(image) -> z_mean, z_log_var`. All else is in "
         "`manifest.json`."
     )
     how_checked = (
@@ -104,28 +115,49 @@ def render_report(manifest: Manifest) -> str:
         f"({checks['source']}). Times are milliseconds per call on {manifest['machine']}; "
         "peak memory is what loading and running adds to the runtime."
     )
-    lines = [f"# {manifest['name']}", "", about, "", how_checked, ""]
+    prior = manifest["prior"]
+    lines = [f"# {manifest['name']}", ""]
+    for text in (about, _DRAWING[prior["signature"]], how_checked):
+        lines += [text, ""]
     for variant in manifest["variants"]:
-        lines += _variant_table(manifest, variant)
+        files = _files(variant)
+        cells = [_cells(manifest, file) for file in files.values()]
+        lines += _table(variant["name"], VARIANTS[variant["name"]], [*files], cells)
+    if prior["file"]:
+        lines += _table("prior", prior["kind"], ["prior"], [_cells(manifest, prior)])
     if manifest["rejected"]:
         lines += ["## Left out", ""]
         lines += [f"- `{r['file']}`: {r['reason']}" for r in manifest["rejected"]] + [
             ""
         ]
-    values = {
-        "decoder": manifest["variants"][0]["decoder"],
-        "batch": 1 if manifest["batch_size"] == "dynamic" else manifest["batch_size"],
-        "dim": latent["dim"],
-        **{key: image[key] for key in ("height", "width", "channels")},
-    }
-    for title, language, snippet in (
-        ("Python", "python", PYTHON),
-        ("Android (Kotlin)", "kotlin", KOTLIN),
-        ("Browser (LiteRT.js)", "javascript", JAVASCRIPT),
-    ):
-        code = snippet.format(**values).rstrip()
+    titles = ("Python", "Android (Kotlin)", "Browser (LiteRT.js)")
+    for title, (language, code) in zip(titles, snippets(manifest).items(), strict=True):
         lines += [f"## {title}", "", f"```{language}", code, "```", ""]
     return "\n".join(lines)
+
+
+def snippets(manifest: Manifest) -> dict[str, str]:
+    """Returns language -> code that draws a picture with the first file that does."""
+    variants = manifest["variants"]
+    generators = [v["generator"] for v in variants if v["generator"]]
+    if generators:
+        of_file = {"file": generators[0], "signature": "generate", "argument": "noise"}
+    else:
+        of_file = {
+            "file": variants[0]["decoder"],
+            "signature": "decode",
+            "argument": "z",
+        }
+    image, batch = manifest["image"], manifest["batch_size"]
+    values = {
+        **of_file,
+        "network": "Generator" if generators else "Decoder",
+        "batch": 1 if batch == "dynamic" else batch,
+        "dim": manifest["latent"]["dim"],
+        **{key: image[key] for key in ("height", "width", "channels")},
+    }
+    codes = {"python": PYTHON, "kotlin": KOTLIN, "javascript": JAVASCRIPT}
+    return {k: code.format(**values).rstrip() for k, code in codes.items()}
 
 
 def terminal_table(manifest: Manifest) -> str:
@@ -133,20 +165,21 @@ def terminal_table(manifest: Manifest) -> str:
     rows = [
         ["file", "kB", "error", "PSNR dB", "sharpness", "ms, 1 thread", "2 threads"]
     ]
-    for variant in manifest["variants"]:
-        for network in variant["parity"]:
-            quality = variant["quality"][network]
-            median = variant["latency"][network]["median_ms"]
-            rows.append(
-                [
-                    variant[network],
-                    f"{manifest['files'][variant[network]]['bytes'] / 1000:.0f}",
-                    f"{variant['parity'][network]['max_error']:.1g}",
-                    f"{min(quality['psnr_db'].values()):.1f}",
-                    _change(quality["sharpness_ratio"]),
-                    *(f"{milliseconds:.3f}" for milliseconds in median.values()),
-                ]
-            )
+    files = [f for v in manifest["variants"] for f in _files(v).values()]
+    if manifest["prior"]["file"]:
+        files.append(manifest["prior"])
+    for file in files:
+        quality, median = file["quality"], file["latency"]["median_ms"]
+        rows.append(
+            [
+                file["file"],
+                f"{manifest['files'][file['file']]['bytes'] / 1000:.0f}",
+                f"{file['parity']['max_error']:.1g}",
+                f"{min(quality['psnr_db'].values()):.1f}",
+                _change(quality["sharpness_ratio"]),
+                *(f"{milliseconds:.3f}" for milliseconds in median.values()),
+            ]
+        )
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -157,18 +190,30 @@ def terminal_table(manifest: Manifest) -> str:
     )
 
 
-def _variant_table(manifest: Manifest, variant: dict[str, Any]) -> list[str]:
-    """The lines of a table with a column per network."""
-    networks = list(variant["parity"])
-    cells = [_cells(manifest, variant, network) for network in networks]
+def _files(variant: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Network -> its file and what was measured of it."""
+    measures = ("parity", "quality", "latency")
+    return {
+        network: {
+            "file": variant[network],
+            **{k: variant[k][network] for k in measures},
+        }
+        for network in variant["parity"]
+    }
+
+
+def _table(
+    title: str, about: str, columns: list[str], cells: list[dict[str, str]]
+) -> list[str]:
+    """The lines of a section with a table."""
     labels = dict.fromkeys(label for column in cells for label in column)
     return [
-        f"## {variant['name']}",
+        f"## {title}",
         "",
-        f"{VARIANTS[variant['name']].capitalize()}.",
+        f"{about.capitalize()}.",
         "",
-        f"| | {' | '.join(networks)} |",
-        f"| --- |{' ---: |' * len(networks)}",
+        f"| | {' | '.join(columns)} |",
+        f"| --- |{' ---: |' * len(columns)}",
         *(
             f"| {label} | {' | '.join(column.get(label, '') for column in cells)} |"
             for label in labels
@@ -177,13 +222,12 @@ def _variant_table(manifest: Manifest, variant: dict[str, Any]) -> list[str]:
     ]
 
 
-def _cells(manifest: Manifest, variant: dict[str, Any], network: str) -> dict[str, str]:
+def _cells(manifest: Manifest, file: dict[str, Any]) -> dict[str, str]:
     """Label -> value, of one file."""
-    parity, quality = variant["parity"][network], variant["quality"][network]
-    latency = variant["latency"][network]
+    parity, quality, latency = file["parity"], file["quality"], file["latency"]
     cells = {
-        "file": f"`{variant[network]}`",
-        "size": f"{manifest['files'][variant[network]]['bytes'] / 1000:.0f} kB",
+        "file": f"`{file['file']}`",
+        "size": f"{manifest['files'][file['file']]['bytes'] / 1000:.0f} kB",
         "largest error": f"{parity['max_error']:.2g}",
     }
     if parity["z_log_var_rmse"] is not None:

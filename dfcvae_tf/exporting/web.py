@@ -18,8 +18,8 @@ PAGE_FILES = (
     "style.css",
     "icon.svg",
     "app.js",
-    "decoder.js",
     "manifest.js",
+    "networks.js",
     "picture.js",
     "points.js",
     "slider.js",
@@ -54,7 +54,7 @@ def write_web_page(output_dir: Path, litert_dir: Path) -> None:
     """Writes the page beside the models of an export.
 
     Args:
-      output_dir: the export; the page reads its manifest.json and its decoders.
+      output_dir: the export; the page reads its manifest.json, its decoders and its prior.
       litert_dir: a folder with LiteRT.js in node_modules.
 
     Raises:

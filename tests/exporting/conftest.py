@@ -10,9 +10,11 @@ from dfcvae_tf import checkpoints
 from dfcvae_tf.config import Config, apply_settings
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.loaded_run import LoadedRun
+from dfcvae_tf.models.flow import initial_parameters
 from dfcvae_tf.models.prior import StandardNormal
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.presets import preset_config
+from dfcvae_tf.prior_file import save_prior
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.weights import get_arrays, set_arrays
 
@@ -59,6 +61,20 @@ def write_run(path: Path, vae: VAE, config: Config | None = None) -> RunDir:
     return run
 
 
+def bent_parameters(dim: int = 3, bend: float = 30) -> dict[str, np.ndarray]:
+    """Parameters of a flow; with a bend of 1 it is close to a linear map."""
+    parameters = initial_parameters(np.ones(dim), np.full(dim, 0.5), seed=0)
+    for name in ("scale_kernel", "shift_kernel"):
+        parameters[name] *= np.float32(bend)
+    return parameters
+
+
+@pytest.fixture(name="flow_parameters", scope="session")
+def _flow_parameters():
+    """A function from dimensions and how bent it is to the parameters of a flow."""
+    return bent_parameters
+
+
 @pytest.fixture(name="vae", scope="session")
 def _vae() -> VAE:
     return small_vae()
@@ -86,6 +102,14 @@ def _make_run():
 def _model(tmp_path_factory) -> LoadedRun:
     """The small run, loaded."""
     run = write_run(tmp_path_factory.mktemp("small") / "run", small_vae())
+    return checkpoints.load_for_inference(str(run))
+
+
+@pytest.fixture(name="flow_model", scope="session")
+def _flow_model(tmp_path_factory) -> LoadedRun:
+    """The small run with a flow as its prior, loaded."""
+    run = write_run(tmp_path_factory.mktemp("flow") / "run", small_vae())
+    save_prior(run, "flow", bent_parameters(), {"seed": 0})
     return checkpoints.load_for_inference(str(run))
 
 

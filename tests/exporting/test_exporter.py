@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ from dfcvae_tf.exporting.report import terminal_table
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.exporting.saved_model import load_signature
 from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.picture_files import read_picture
+from dfcvae_tf.prior_file import save_prior
+from tests.programs import run_python
 
 QUICK = ExportSettings(variants=("float32",))
 DIRECTIONS = {"Smiling": [1.0, 0.0, -2.5]}
@@ -62,6 +66,8 @@ def test_an_export_holds_what_its_manifest_says(whole):
     assert {p.name for p in output.glob("*.tflite")} == names
     assert [v["name"] for v in manifest["variants"]] == variants
     assert manifest["rejected"] == [] and manifest["attributes"] == DIRECTIONS
+    prior = {"kind": "standard", "noise": "standard normal", "signature": "decode"}
+    assert manifest["prior"] == {**prior, "file": None}
     found = {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file()}
     assert set(manifest["files"]) == found - {"manifest.json"}
     for name, entry in manifest["files"].items():
@@ -143,6 +149,72 @@ def test_an_export_tells_a_stranger_nothing_of_where_it_was_made(
         content = path.read_bytes() if path.is_file() else b""
         for text in private:
             assert text.encode() not in content, (path.name, text)
+
+
+def test_with_a_learned_prior_pictures_are_drawn_through_it(tmp_path, flow_model):
+    output = tmp_path / "export"
+    settings = ExportSettings(("float32", "int8"), batch_size=2)
+    manifest = export(flow_model, output, settings)
+    names = {"decoder", "encoder", "generator"}
+    files = {f"{n}_{v}.tflite" for n in names for v in settings.variants}
+    assert {p.name for p in output.glob("*.tflite")} == files | {"prior.tflite"}
+    assert manifest["rejected"] == []
+    prior = manifest["prior"]
+    assert (prior["kind"], prior["seed"]) == ("flow", 0)
+    assert (prior["noise"], prior["signature"]) == ("standard normal", "generate")
+    assert prior["bytes"] == (output / prior["file"]).stat().st_size
+    assert prior["parity"]["max_error"] < 1e-3
+    assert set(prior["quality"]["psnr_db"]) == {"noise", "encoder means"}
+    assert manifest["signatures"]["to_noise"] == {
+        "inputs": {"z": {"shape": [2, 3], "dtype": "float32"}},
+        "outputs": {"noise": {"shape": [2, 3], "dtype": "float32"}},
+    }
+    assert "prior.tflite" in terminal_table(manifest)
+    noise = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
+    picture = flow_model.generate(noise)[0]
+    assert np.abs(picture - flow_model.decode(noise)[0]).max() > 0.05
+
+    report = (output / "REPORT.md").read_text()
+    assert "`prior.tflite`" in report and "class Generator(" in report
+    assert 'runSignature(\n            mapOf<String, Any>("noise"' in report
+    (code,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
+    assert "generator_float32.tflite" in code
+    done = run_python("-c", code, cwd=output)
+    assert done.returncode == 0, done.stderr
+    shown = read_picture(output / "image.png").pixels / np.float32(255)
+    np.testing.assert_allclose(shown, picture, atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("bend", "reason"),
+    [
+        (1e3, "dB on encoder means, 48 dB are needed"),
+        (1e38, "not all values are finite"),
+    ],
+)
+def test_a_prior_that_fails_is_left_out_and_its_decoder_stays(
+    tmp_path, vae, make_run, flow_parameters, latents, bend, reason
+):
+    run = make_run(tmp_path / "run", vae)
+    save_prior(run, "flow", flow_parameters(bend=bend), {})
+    model = load_for_inference(str(run))
+    assert model.has_learned_prior
+    output = tmp_path / "export"
+    manifest = export(model, output, ExportSettings(("int8",)))
+    files = {path.name for path in output.glob("*.tflite")}
+    assert files == {"decoder_int8.tflite", "encoder_int8.tflite"}
+    (rejected,) = manifest["rejected"]
+    assert rejected["file"] == "prior.tflite" and reason in rejected["reason"]
+    assert manifest["prior"]["kind"] == "standard"
+    assert manifest["prior"]["signature"] == "decode"
+    assert {v["generator"] for v in manifest["variants"]} == {None}
+    generate = load_signature(output / "saved_model", "generate")
+    np.testing.assert_allclose(
+        generate(latents)["image"], vae.decode(tf.constant(latents)), atol=1e-5
+    )
+    report = (output / "REPORT.md").read_text()
+    assert f"- `prior.tflite`: {rejected['reason']}" in report
+    assert "drawn by `decode`" in report and "generator_" not in report
 
 
 def test_int8_calibrated_on_far_too_small_a_range_is_left_out(

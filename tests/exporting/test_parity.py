@@ -205,7 +205,39 @@ def test_a_generator_is_checked_on_noise(gate, decode):
     assert parity.failures == () and list(parity.psnr_db) == ["noise"]
     other = lambda noise: decode(noise[::-1])
     (failure, *_) = gate.check_generator(other, "float32").failures
-    assert "largest error" in failure
+    assert failure.endswith("dB on noise, 48 dB are needed")
+
+
+def test_a_prior_is_checked_there_and_back(gate):
+    """The samples' prior is N(0, I)."""
+    to_noise = lambda z: {"noise": z}
+    from_noise = lambda noise: {"z": noise}
+    parity = gate.check_prior(from_noise, to_noise)
+    assert parity.failures == () and parity.max_error < 1e-6
+    assert set(parity.psnr_db) == {"noise", "encoder means"}
+    (failure, *_) = gate.check_prior(
+        changed(from_noise, np.negative), to_noise
+    ).failures
+    assert failure.endswith("dB on noise, 48 dB are needed")
+    (failure, *_) = gate.check_prior(
+        from_noise, changed(to_noise, np.negative)
+    ).failures
+    assert failure.endswith("dB on encoder means, 48 dB are needed")
+    lost = changed(from_noise, lambda z: z * np.float32(np.nan))
+    assert gate.check_prior(lost, to_noise).failures == ("not all values are finite",)
+
+
+def test_a_prior_keeps_the_labels_of_kerass_pictures(model, samples):
+    gate = Gate(model, samples, lambda images, training: images[:, :2, 0, 0])
+    same = lambda name: lambda values: {name: values}
+    assert gate.check_prior(same("z"), same("noise")).agreement == 1.0
+
+
+def test_what_a_bad_prior_draws_is_no_error_of_the_gate_itself(model, samples):
+    latents = samples.latents | {"prior": np.full((150, 3), np.inf, np.float32)}
+    gate = Gate(model, dataclasses.replace(samples, latents=latents), None)
+    infinite = lambda noise: {"z": np.full_like(noise, np.inf)}
+    assert gate.check_prior(infinite, lambda z: {"noise": z}).failures
 
 
 def test_a_generator_keeps_the_labels_of_kerass_pictures(model, samples, decode):

@@ -16,7 +16,10 @@ import tensorflow as tf
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting import web
+from dfcvae_tf.exporting.joining import convert_prior, join
+from dfcvae_tf.exporting.report import snippets
 from dfcvae_tf.files import read_json, write_json
+from dfcvae_tf.models.flow import CouplingFlow
 from dfcvae_tf.picture_files import read_picture
 from tools.serve_web import open_server
 
@@ -126,7 +129,9 @@ def convert(model, latent_dim, folder):
     archive = tf.keras.export.ExportArchive()
     archive.track(model)
     spec = tf.TensorSpec([1, latent_dim], tf.float32, name="z")
-    archive.add_endpoint("decode", lambda z: model(z, training=False), [spec])
+    archive.add_endpoint(
+        "decode", lambda z: {"image": model(z, training=False)}, [spec]
+    )
     archive.write_out(str(folder / "saved_model"))
     variants = []
     for name in ("float32", "float16"):
@@ -166,13 +171,32 @@ def write_manifest(folder, variants, ranges, shape, **more):
 def _digits(driver, tmp_path_factory):
     """An export of the bundled DFC-VAE and the run in Keras."""
     folder = tmp_path_factory.mktemp("digits")
-    model = load_for_inference("pretrained:mnist_dfc_vae")
+    model = load_for_inference("pretrained:mnist_dfc_vae", prior="standard")
     z = tf.keras.Input([len(RANGES)])
     decoder = tf.keras.Model(z, tf.keras.activations.sigmoid(model.vae.decoder(z)))
     variants = convert(decoder, len(RANGES), folder)
     write_manifest(folder, variants, RANGES, (28, 28, 1))
     web.write_web_page(folder, CHECKOUT_DIR)
     return folder, lambda z: model.decoder(z).numpy()
+
+
+@pytest.fixture(name="drawn", scope="module")
+def _drawn(digits, flow_parameters, tmp_path_factory):
+    """The same with a learned prior; the folder, the run in Keras and the prior."""
+    folder = tmp_path_factory.mktemp("drawn") / "export"
+    shutil.copytree(digits[0], folder, copy_function=os.link)
+    flow = CouplingFlow(flow_parameters(len(RANGES)))
+    content = convert_prior(flow, len(RANGES), 1)
+    (folder / "prior.tflite").write_bytes(content)
+    decoder = (folder / "decoder_float32.tflite").read_bytes()
+    (folder / "generator_float32.tflite").write_bytes(join(content, decoder))
+    variants = read_json(folder / "manifest.json")["variants"]
+    variants[0]["generator"] = "generator_float32.tflite"
+    variants[1]["generator"] = None
+    prior = {"kind": "flow", "file": "prior.tflite", "bytes": len(content)}
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, variants, RANGES, (28, 28, 1), prior=prior)
+    return folder, digits[1], flow
 
 
 class Page:
@@ -239,16 +263,24 @@ class Page:
     def latents(self):
         return np.array(self.run("return [...dfcvae.latents()]"), np.float32)
 
+    def noise(self):
+        return np.array(self.run("return [...dfcvae.noise()]"), np.float32)
+
     def decode(self, latents):
         """What the model gives: [N, D] -> [N, height * width * channels]."""
-        pictures = self.driver.execute_async_script(
-            "const [latents, done] = arguments;"
+        return self.call("decode", latents)
+
+    def call(self, function, rows):
+        """One of the functions of `dfcvae` of a row, for each row."""
+        results = self.driver.execute_async_script(
+            "const [name, rows, done] = arguments;"
             "(async () => { const all = [];"
-            "for (const z of latents) all.push([...await dfcvae.decode(z)]);"
+            "for (const row of rows) all.push([...await dfcvae[name](row)]);"
             "return all; })().then(done)",
-            np.asarray(latents, np.float64).tolist(),
+            function,
+            np.asarray(rows, np.float64).tolist(),
         )
-        return np.array(pictures, np.float32)
+        return np.array(results, np.float32)
 
     def canvas(self, selector="#picture"):
         """The drawn picture, [height, width, 3] uint8."""
@@ -319,6 +351,7 @@ def test_sliders_move_the_picture(digits, open_page):
     page.find("#random").click()
     page.settle()
     assert np.abs(page.latents() - z).min() > 0
+    np.testing.assert_array_equal(page.latents(), page.noise())
     assert_shows(page, keras(page.latents()[np.newaxis])[0])
     assert 0 < float(page.text("time").removesuffix(" ms")) < 1000
     # As large as its frame allows, in whole screen pixels per pixel.
@@ -376,6 +409,119 @@ def test_plays_between_two_remembered_points(digits, open_page):
     blend.send_keys(page.keys.END)
     page.settle()
     np.testing.assert_array_equal(page.latents(), b)
+
+
+@pytest.mark.slow
+def test_random_pictures_come_through_the_prior(drawn, open_page, driver):
+    folder, keras, flow = drawn
+    driver.get_log("browser")
+    page = open_page(folder)
+    z = np.random.default_rng(0).normal(size=(5, 5)).astype(np.float32)
+    noise = page.call("toNoise", z)
+    np.testing.assert_allclose(noise, flow.to_noise(z), atol=1e-4)
+    np.testing.assert_allclose(page.call("fromNoise", noise), z, atol=1e-4)
+
+    def assert_drawn_at(temperature):
+        page.settle()
+        expected = flow.from_noise(temperature * page.noise()[np.newaxis]).numpy()
+        np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
+        within = np.clip(page.latents(), *np.transpose(RANGES))
+        np.testing.assert_allclose(page.sliders(), within, atol=0.02)
+        assert_shows(page, keras(page.latents()[np.newaxis])[0])
+
+    first = page.noise()
+    page.press("r")
+    assert np.abs(page.noise() - first).min() > 0
+    assert_drawn_at(1.0)
+    warmth = page.find("#temperature input")
+    for key, temperature in (("END", 1.5), ("HOME", 0), ("ARROW_RIGHT", 0.05)):
+        warmth.send_keys(getattr(page.keys, key))
+        assert_drawn_at(temperature)
+    page.find("#random").click()
+    assert_drawn_at(0.05)
+    # Dragging stays in latents.
+    before = page.latents()
+    page.find("#latents label:nth-of-type(2) input").send_keys(page.keys.HOME)
+    page.settle()
+    np.testing.assert_array_equal(page.latents(), [before[0], -2.5, *before[2:]])
+    # LiteRT.js tells what it does as errors.
+    messages = [entry["message"] for entry in driver.get_log("browser")]
+    assert not [m for m in messages if "/app.js" in m or "Uncaught" in m]
+
+
+@pytest.mark.slow
+def test_the_way_between_two_points_leads_through_latents_or_noise(drawn, open_page):
+    folder, keras, flow = drawn
+    page = open_page(folder)
+    ends = []
+    for key in "ab":
+        page.press("r")
+        page.press(key)
+        ends.append(page.latents())
+    noise = flow.to_noise(np.stack(ends)).numpy()
+    blend, box = page.find("#blend input"), page.find("#through-noise")
+    page.click(blend, share=0.3)
+    page.settle()
+    share = page.run("return arguments[0].valueAsNumber", blend)
+    assert 0.2 < share < 0.4
+    straight = page.latents()
+    np.testing.assert_allclose(
+        straight, (1 - share) * ends[0] + share * ends[1], atol=1e-5
+    )
+    box.send_keys(" ")  # ticks it, and does not play
+    page.settle()
+    assert page.find("#play").get_attribute("aria-pressed") == "false"
+    expected = flow.from_noise(((1 - share) * noise[0] + share * noise[1])[np.newaxis])
+    np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
+    assert np.abs(page.latents() - straight).max() > 0.01
+    assert_shows(page, keras(page.latents()[np.newaxis])[0])
+    for key, end in (("HOME", ends[0]), ("END", ends[1])):
+        blend.send_keys(getattr(page.keys, key))
+        page.settle()
+        np.testing.assert_allclose(page.latents(), end, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_without_a_learned_prior_latents_are_the_noise(digits, open_page):
+    page = open_page(digits[0])
+    assert not page.find("#through-noise").is_displayed()
+    page.press("r")
+    page.find("#temperature input").send_keys(page.keys.END)
+    page.settle()
+    np.testing.assert_allclose(page.latents(), 1.5 * page.noise(), rtol=1e-6)
+    assert_shows(page, digits[1](page.latents()[np.newaxis])[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_javascript_of_the_report_draws_as_keras_does(
+    digits, drawn, open_page, tmp_path, learned
+):
+    source, keras, flow = drawn if learned else (*digits, None)
+    folder = tmp_path / "export"
+    shutil.copytree(source, folder, copy_function=os.link)
+    manifest = read_json(folder / "manifest.json")
+    for variant in manifest["variants"]:
+        variant.setdefault("generator", None)
+    code = snippets(manifest)["javascript"]
+    # There is no bundler here.
+    assert '"@litertjs/core"' in code and '"wasm/"' in code
+    code = code.replace("@litertjs/core", "./litert/core.js")
+    code = code.replace('"wasm/"', '"litert/wasm/"')
+    function = "generate" if learned else "decode"
+    noise = np.random.default_rng(0).normal(size=(1, 5)).astype(np.float32)
+    code += f"\nwindow.picture = await {function}({noise[0].tolist()});\n"
+    (folder / "snippet.js").write_text(code)
+    (folder / "index.html").unlink()
+    (folder / "index.html").write_text(
+        '<p id="status"><script type="module" src="snippet.js"></script>'
+    )
+    page = open_page(folder)
+    page.wait("return window.picture !== undefined")
+    pixels = page.run("return [...picture.data]")
+    found = np.reshape(pixels, (28, 28, 4))[..., :3] / 255
+    z = flow.from_noise(noise).numpy() if learned else noise
+    np.testing.assert_allclose(found, keras(z)[0].repeat(3, axis=-1), atol=1 / 255)
 
 
 @pytest.mark.slow
@@ -483,6 +629,15 @@ def test_errors_are_shown_in_words(digits, open_page, tmp_path, name, content, w
     page = open_page(folder)
     assert words in page.text("status")
     assert page.find("#status").is_displayed()
+
+
+@pytest.mark.slow
+def test_a_prior_that_is_missing_is_shown_in_words(drawn, open_page, tmp_path):
+    folder = tmp_path / "export"
+    shutil.copytree(drawn[0], folder, copy_function=os.link)
+    (folder / "prior.tflite").unlink()
+    page = open_page(folder)
+    assert page.text("status") == "prior.tflite is missing from this folder."
 
 
 @pytest.mark.slow

@@ -1,22 +1,32 @@
-// The page: from sliders to latents to a picture.
+// The page: from sliders, or from noise, to latents to a picture.
 
-import { Decoder } from "./decoder.js";
 import { loadManifest } from "./manifest.js";
+import { Networks } from "./networks.js";
 import { drawPicture, fillFrame, savePicture } from "./picture.js";
-import { between, originPoint, pointLatents, pointRanges, randomPoint } from "./points.js";
+import {
+  between,
+  originPoint,
+  plainPoint,
+  pointLatents,
+  pointRanges,
+  randomNoise,
+} from "./points.js";
 import { Slider } from "./slider.js";
 
 const SECONDS_PER_PASS = 3;
 // More sliders than these stand in a compact grid that scrolls.
 const MANY = 16;
+const TEMPERATURES = [0, 1.5];
 
 const $ = (id) => document.getElementById(id);
 const picture = $("picture");
 
 let manifest;
-let decoder;
+let networks;
 let ranges;
 let point;
+let noise; // of the last random picture, at temperature 1
+let temperature = 1;
 const remembered = { a: null, b: null };
 let share = 0; // of the way from A to B
 let playing = null; // the run of play() that is under way
@@ -33,6 +43,7 @@ const fail = (error) => say(error.message, true);
 
 // ---- From point to picture
 
+let going = Promise.resolve();
 let rendering = null;
 let stale = false;
 
@@ -43,8 +54,8 @@ function render() {
     try {
       while (stale) {
         stale = false;
-        drawPicture(picture, await decoder.decode(pointLatents(point, manifest)), manifest.image);
-        $("time").textContent = `${format(decoder.milliseconds)} ms`;
+        drawPicture(picture, await networks.decode(pointLatents(point, manifest)), manifest.image);
+        $("time").textContent = `${format(networks.milliseconds)} ms`;
       }
     } catch (error) {
       stop();
@@ -60,10 +71,34 @@ function format(milliseconds) {
   return milliseconds.toPrecision(milliseconds < 100 ? 2 : 3);
 }
 
+/** Goes to a point, which may yet have to come through the prior; the newest wins. */
 function goTo(newPoint) {
-  point = newPoint;
-  sliders.forEach((slider, i) => (slider.value = point[i]));
-  return render();
+  const mine = (async () => {
+    try {
+      const arrived = await newPoint;
+      if (going !== mine) return;
+      point = arrived;
+    } catch (error) {
+      stop();
+      fail(error);
+      return;
+    }
+    sliders.forEach((slider, i) => (slider.value = point[i]));
+    await render();
+  })();
+  going = mine;
+  return going;
+}
+
+/** The picture that the prior makes of the present noise. */
+async function drawnPoint() {
+  const scaled = noise.map((value) => temperature * value);
+  return plainPoint(await networks.fromNoise(scaled), ranges);
+}
+
+function goToRandom() {
+  noise = randomNoise(manifest.latent.dim);
+  return goTo(drawnPoint());
 }
 
 // ---- Between A and B
@@ -71,7 +106,7 @@ function goTo(newPoint) {
 async function drawRemembered(which) {
   const z = pointLatents(remembered[which], manifest);
   const canvas = $(`remember-${which}`).querySelector("canvas");
-  drawPicture(canvas, await decoder.decode(z), manifest.image);
+  drawPicture(canvas, await networks.decode(z), manifest.image);
 }
 
 function remember(which) {
@@ -81,10 +116,23 @@ function remember(which) {
   return drawRemembered(which).catch(fail);
 }
 
+/** The point at the present share of the way, in latents or in noise. */
+async function wayPoint() {
+  const { a, b } = remembered;
+  const way = between(a, b, share);
+  if ($("through-noise").checked) {
+    const [from, to] = await Promise.all(
+      [a, b].map((end) => networks.toNoise(end.slice(0, manifest.latent.dim))),
+    );
+    way.set(await networks.fromNoise(between(from, to, share)));
+  }
+  return way;
+}
+
 function goBetween(newShare) {
   share = newShare;
   blend.value = share;
-  return goTo(between(remembered.a, remembered.b, share));
+  return goTo(wayPoint());
 }
 
 function play() {
@@ -111,14 +159,15 @@ function stop() {
 
 // ---- What the user can do
 
-function jumpTo(newPoint) {
-  stop();
-  goTo(newPoint);
-}
-
 const actions = {
-  random: () => jumpTo(randomPoint(ranges, manifest.latent.dim)),
-  reset: () => jumpTo(originPoint(ranges)),
+  random: () => {
+    stop();
+    goToRandom();
+  },
+  reset: () => {
+    stop();
+    goTo(originPoint(ranges));
+  },
   "remember-a": () => remember("a"),
   "remember-b": () => remember("b"),
   play: () => (playing ? stop() : play()),
@@ -128,8 +177,8 @@ const keys = { r: "random", 0: "reset", a: "remember-a", b: "remember-b", " ": "
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
-  // Space presses the button it is on.
-  if (event.key === " " && event.target.matches("button")) return;
+  // Space presses the button or box it is on.
+  if (event.key === " " && event.target.matches("button, [type=checkbox]")) return;
   const action = keys[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
@@ -156,7 +205,7 @@ async function onPick() {
 async function use({ variant, accelerator }) {
   const entry = manifest.variants.find(({ name }) => name === variant);
   say(`Loading ${entry.decoder}`);
-  await decoder.use(entry, accelerator);
+  await networks.use(entry, accelerator);
   inUse = { variant, accelerator };
   say("");
 }
@@ -164,7 +213,7 @@ async function use({ variant, accelerator }) {
 // ---- Start
 
 function fillPage() {
-  const { name, latent, image, variants, attributes } = manifest;
+  const { name, latent, image, variants, attributes, prior } = manifest;
   document.title = name;
   $("name").textContent = name;
   $("facts").textContent =
@@ -178,8 +227,7 @@ function fillPage() {
       range: ranges[i],
       onInput: (value) => {
         stop();
-        point[i] = value;
-        render();
+        goTo(point.with(i, value));
       },
     });
   const names = Object.keys(attributes);
@@ -193,6 +241,20 @@ function fillPage() {
   $("attributes-section").hidden = names.length === 0;
   document.body.classList.toggle("many", sliders.length > MANY);
 
+  const warmth = new Slider({
+    label: "",
+    name: "temperature",
+    range: TEMPERATURES,
+    step: 0.05,
+    onInput: (value) => {
+      stop();
+      temperature = value;
+      goTo(drawnPoint());
+    },
+  });
+  warmth.value = temperature;
+  $("temperature").append(warmth.element);
+
   blend = new Slider({
     label: "",
     name: "from A to B",
@@ -203,6 +265,8 @@ function fillPage() {
     },
   });
   $("blend").append(blend.element);
+  // The noise of a mixture has edges, and a way through it has jumps.
+  $("through-noise").parentElement.hidden = prior.kind !== "flow";
 
   $("variant").append(
     ...variants.map(({ name, bytes }) => new Option(`${name}, ${size(bytes)}`, name)),
@@ -223,21 +287,22 @@ async function start() {
   document.querySelector(".hint").remove();
   manifest = await loadManifest();
   ranges = pointRanges(manifest);
-  decoder = new Decoder(manifest);
+  networks = new Networks(manifest);
   fillPage();
   point = originPoint(ranges);
   say("Starting WebAssembly");
-  await decoder.start();
+  await networks.start();
   await use({ variant: manifest.variants[0].name, accelerator: "wasm" });
   // Two points to begin with, so that there is something to play.
   for (const which of ["b", "a"]) {
-    await goTo(randomPoint(ranges, manifest.latent.dim));
+    await goToRandom();
     await remember(which);
   }
 
   for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
   $("variant").addEventListener("change", onPick);
   $("accelerator").addEventListener("change", onPick);
+  $("through-noise").addEventListener("change", () => goBetween(share));
   document.addEventListener("keydown", onKey);
   document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
   for (const control of document.querySelectorAll("fieldset, .buttons button")) {
@@ -254,8 +319,13 @@ start().catch((error) => {
 /** For tests and the console. */
 window.dfcvae = {
   /** Decodes latents with the variant in use; values as in the manifest's image.range. */
-  decode: (z) => decoder.decode(Float32Array.from(z)),
+  decode: (z) => networks.decode(Float32Array.from(z)),
+  /** The prior, either way. */
+  fromNoise: (values) => networks.fromNoise(Float32Array.from(values)),
+  toNoise: (z) => networks.toNoise(Float32Array.from(z)),
   /** The latents of the picture shown once `settled` resolves. */
   latents: () => pointLatents(point, manifest),
-  settled: () => rendering ?? Promise.resolve(),
+  settled: () => going.then(() => rendering),
+  /** The noise of the last random picture, at temperature 1. */
+  noise: () => noise,
 };

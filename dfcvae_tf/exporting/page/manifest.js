@@ -22,7 +22,8 @@ export async function fetchFile(name) {
 /**
  * Loads manifest.json and checks what this page uses of it.
  *
- * `attributes` (name -> direction of latent.dim numbers) is {} where there are none.
+ * `attributes` (name -> direction of latent.dim numbers) is {} where there are none, and
+ * `prior` has no `file` where latents are drawn from N(0, I).
  */
 export async function loadManifest() {
   const response = await fetchFile("manifest.json");
@@ -37,6 +38,7 @@ export async function loadManifest() {
     throw new Error(`manifest.json has format ${version}; this page reads format 1.`);
   }
   manifest.attributes ??= {};
+  manifest.prior ??= {};
   for (const [name, isRight] of Object.entries(CHECKS)) {
     if (!isRight(manifest)) throw new Error(`manifest.json has no usable ${name}.`);
   }
@@ -58,6 +60,7 @@ const CHECKS = {
   "batch_size (browsers need a fixed one)": ({ batch_size }) => isCount(batch_size),
   variants: ({ variants }) =>
     variants?.length > 0 && variants.every((variant) => variant.name && variant.decoder),
+  prior: ({ prior }) => !prior.file || isCount(prior.bytes),
   attributes: ({ attributes, latent }) =>
     Object.values(attributes).every(
       (direction) => direction.length === latent.dim && direction.some(Boolean),

@@ -13,14 +13,21 @@ export function pointRanges({ latent, attributes }) {
   return [...latent.ranges, ...strengths];
 }
 
-/** The prior's mean without attributes, as near as the ranges allow. */
+/** Zero everywhere, as near as the ranges allow. */
 export function originPoint(ranges) {
   return Float32Array.from(ranges, (range) => clamp(0, range));
 }
 
-/** A sample of the prior, held to the ranges, without attributes. */
-export function randomPoint(ranges, latentDim) {
-  return Float32Array.from(ranges, (range, i) => clamp(i < latentDim ? normal() : 0, range));
+/** Standard normal noise. */
+export function randomNoise(latentDim) {
+  return Float32Array.from({ length: latentDim }, normal);
+}
+
+/** The point with these latents and without attributes. */
+export function plainPoint(z, ranges) {
+  const point = new Float32Array(ranges.length);
+  point.set(z);
+  return point;
 }
 
 /** The point at a share `t` in [0, 1] of the way from `a` to `b`. */

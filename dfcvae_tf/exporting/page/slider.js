@@ -13,18 +13,18 @@ export class Slider {
    * @param {string} options.name what it is called, in words.
    * @param {[number, number]} options.range lowest and highest value.
    * @param {(value: number) => void} options.onInput called when the user moves it.
+   * @param {number} [options.step] by how much it moves.
    */
-  constructor({ label, name, range, onInput }) {
+  constructor({ label, name, range, onInput, step = (range[1] - range[0]) / STEPS }) {
     this.#range = range;
     const [low, high] = range;
-    const step = (high - low) / STEPS;
     Object.assign(this.#input, { type: "range", min: low, max: high, step });
     this.#input.setAttribute("aria-label", name);
     this.#input.addEventListener("input", () => {
       this.#show(this.#input.valueAsNumber);
       onInput(this.#input.valueAsNumber);
     });
-    this.#input.style.setProperty("--zero", this.#share(Math.min(high, Math.max(low, 0))));
+    this.#input.style.setProperty("--zero", this.#share(0));
     const [, word, digits] = label.match(/^(.*?)(\d*)$/);
     const caption = Object.assign(document.createElement("span"), { title: name });
     const index = Object.assign(document.createElement("sub"), { textContent: digits });
@@ -34,7 +34,7 @@ export class Slider {
     this.element.append(caption, this.#input, this.#output);
   }
 
-  /** Moves the slider without calling onInput. */
+  /** Moves the slider without calling onInput; beyond its range the number alone goes. */
   set value(value) {
     this.#input.value = value;
     this.#show(value);
@@ -49,6 +49,6 @@ export class Slider {
 
   #share(value) {
     const [low, high] = this.#range;
-    return (value - low) / (high - low);
+    return (Math.min(high, Math.max(low, value)) - low) / (high - low);
   }
 }

@@ -1,0 +1,143 @@
+// The networks: exported .tflite files run by LiteRT.js.
+
+import {
+  getWebGpuDevice,
+  loadAndCompile,
+  loadLiteRt,
+  supportsFeature,
+  Tensor,
+} from "./litert/core.js";
+import { fetchFile } from "./manifest.js";
+
+const KEPT_TIMES = 30;
+
+/**
+ * A decoder, which is one variant on one accelerator and exchangeable, and the prior that
+ * noise goes through on the way to it; calls take their turn.
+ */
+export class Networks {
+  #manifest;
+  #decoder = null;
+  #prior = null; // where there is none, latents are the noise itself
+  #times = [];
+  #turn = Promise.resolve();
+
+  constructor(manifest) {
+    this.#manifest = manifest;
+  }
+
+  /** Starts the WebAssembly runtime and loads the prior; once, before anything else. */
+  async start() {
+    try {
+      // With JSPI, what WebGPU cannot run falls to the CPU; without, it fails.
+      await loadLiteRt("litert/wasm/", { jspi: await supportsFeature("jspi") });
+    } catch (error) {
+      console.error(error);
+      throw new Error(
+        "LiteRT.js did not start: a file in litert/wasm/ is missing, or this browser is too old.",
+      );
+    }
+    const { prior } = this.#manifest;
+    // It is small: on a GPU the way there and back would take longer.
+    if (prior.file) this.#prior = await this.#load(prior.file, prior.bytes, "wasm", "from_noise");
+  }
+
+  /** Changes to a variant of the manifest; after an error the earlier one stays. */
+  use(variant, accelerator) {
+    return this.#inTurn(async () => {
+      const model = await this.#load(variant.decoder, variant.bytes, accelerator, "decode");
+      this.#decoder?.delete();
+      this.#decoder = model;
+      this.#times = [];
+    });
+  }
+
+  /**
+   * Decodes one point.
+   *
+   * @param {Float32Array} z latent.dim numbers.
+   * @returns {Promise<Float32Array>} height x width x channels values, row by row.
+   */
+  decode(z) {
+    return this.#inTurn(async () => {
+      const start = performance.now();
+      const image = await this.#run(this.#decoder, "decode", z);
+      this.#times.push(performance.now() - start);
+      this.#times = this.#times.slice(-KEPT_TIMES);
+      return image;
+    });
+  }
+
+  /** The latents that the prior makes of standard normal noise; latent.dim numbers. */
+  fromNoise(noise) {
+    return this.#throughPrior("from_noise", noise);
+  }
+
+  /** The noise that the prior makes latents of. */
+  toNoise(z) {
+    return this.#throughPrior("to_noise", z);
+  }
+
+  /** Median milliseconds of the last pictures, NaN before the first. */
+  get milliseconds() {
+    const sorted = [...this.#times].sort((a, b) => a - b);
+    const middle = sorted.length / 2;
+    return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle) - 1]) / 2;
+  }
+
+  #inTurn(job) {
+    const result = this.#turn.then(job);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #throughPrior(signature, values) {
+    if (!this.#prior) return values;
+    return this.#inTurn(() => this.#run(this.#prior, signature, values));
+  }
+
+  /** Fetches, compiles and tries a file. */
+  async #load(file, expected, accelerator, signature) {
+    const bytes = new Uint8Array(await (await fetchFile(file)).arrayBuffer());
+    if (bytes.length !== expected) {
+      throw new Error(`${file} has ${bytes.length} bytes, but ${expected} by manifest.json.`);
+    }
+    if (accelerator === "webgpu" && !getWebGpuDevice()) {
+      throw new Error("This browser finds no GPU for WebGPU.");
+    }
+    let model;
+    try {
+      const gpuOptions = { precision: "fp32" };
+      model = await loadAndCompile(bytes, { accelerator, gpuOptions });
+      // Some fail only here; the first run is also the slowest.
+      await this.#run(model, signature, new Float32Array(this.#manifest.latent.dim));
+    } catch (error) {
+      model?.delete();
+      throw new Error(`${file} does not run here: ${reason(error)}.`);
+    }
+    return model;
+  }
+
+  /** Runs a signature on latent.dim numbers; returns what it makes of one row. */
+  async #run(model, signature, values) {
+    const { batch_size: batch, latent } = this.#manifest;
+    if (values.length !== latent.dim) {
+      throw new RangeError(`${values.length} numbers where ${signature} takes ${latent.dim}`);
+    }
+    const rows = new Float32Array(batch * latent.dim);
+    for (let row = 0; row < batch; row++) rows.set(values, row * latent.dim);
+    const input = new Tensor(rows, [batch, latent.dim]);
+    try {
+      const [output] = await model.run(signature, [input]);
+      const results = await output.data();
+      output.delete();
+      return results.subarray(0, results.length / batch);
+    } finally {
+      input.delete();
+    }
+  }
+}
+
+function reason(error) {
+  return String(error?.message ?? error).replace(/\.+$/, "");
+}
