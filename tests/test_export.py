@@ -32,6 +32,7 @@ def broken_run(path: Path, weight: str) -> RunDir:
     arrays = read_arrays(run.weights)
     arrays[weight][...] = np.nan
     write_arrays(run.weights, arrays)
+    run.prior.unlink()  # it was fitted to the weights as they were
     return run
 
 

@@ -32,6 +32,7 @@ def small_config(**settings) -> Config:
             "depth": 1,
             "width": 4,
             "latent_dim": 3,
+            "prior": "standard",
             **settings,
         },
     )
