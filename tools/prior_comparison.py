@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.registry import open_source
-from dfcvae_tf.data.run_images import check_channels, own_data
+from dfcvae_tf.data.run_images import own_data
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.evaluation.dataset import EvaluationImages, load_evaluation_images
 from dfcvae_tf.evaluation.inference import batches
@@ -68,11 +68,12 @@ _NUM_TIMED = 32
 _MAX_ERROR = 1e-2
 _PACKAGES = ("tensorflow", "ai-edge-litert", "scikit-learn", "numpy")
 _EXPLANATION = """\
-nats: mean log-likelihood of draws of the test images' posteriors, which also told each fit
-when to stop; of the two-stage VAE an importance-weighted bound of {draws} draws. Fréchet
-distance, density, coverage: of as many samples as test images, in features of {judge}. kB:
-of the prior in a float32 .tflite file. µs: from noise to picture in LiteRT, float32, 1
-thread, {rounds} rounds of {repeats} pictures in turn; times the decoder alone (lowest to
+nats: mean log-likelihood of draws of the test images' posteriors; other draws of them told
+each fit when to stop. Of the two-stage VAE an importance-weighted bound of {draws} draws.
+Fréchet distance, density, coverage: of samples against as many test images, in features of
+{judge}.
+kB: of the prior in a float32 .tflite file. µs: from noise to picture in LiteRT, float32,
+1 thread, {rounds} rounds of {repeats} pictures in turn; times the decoder alone (lowest to
 highest) by the medians of a round. s: of fitting."""
 
 
@@ -102,13 +103,14 @@ class Quality:
     Attributes:
       frechet: see `frechet_distance`.
       density, coverage: see `Coverage`.
-      sure: share that the judge is more than 90 % sure of; None without class scores.
+      sure_percent: how many the judge is more than 90 % sure of; None without class
+        scores.
     """
 
     frechet: float
     density: float
     coverage: float
-    sure: float | None
+    sure_percent: float | None
 
 
 def compare(
@@ -139,32 +141,25 @@ def compare(
     model = load_for_inference(run_dir, prior="standard")
     data = own_data(model.config, *images)
     source = open_source(data, model.config.training.seed)
-    check_channels(model.config, data, source)
     test_images = load_evaluation_images(model.config, data, count, _SEED)
     if test_images.num_images <= NEIGHBORS:
         raise UserError(
             f"{source.name} has {test_images.num_images} images to test on, not "
             f"{NEIGHBORS + 1} or more"
         )
-    named, layers, weights = judge
-    used = build_judge(
-        named,
-        layers,
-        weights,
-        model.image_shape,
-        test_images.class_names,
-        [model.config],
+    built = build_judge(
+        *judge, model.image_shape, test_images.class_names, [model.config]
     )
-    if used is None:
+    if built is None:
         raise UserError(
             "--judge is missing: a network that had no part in training, whose features "
             "tell how good samples are"
         )
-    notes = check_is_held_out(used, {run_dir: model}, read_model_files=False)
+    notes = check_is_held_out(built, {run_dir: model}, read_model_files=False)
     train, test = (encode(model, data, source, split) for split in ("train", "test"))
 
     candidates = fit_all(train, test)
-    qualities = judge_all(model, used, test_images, candidates)
+    qualities = judge_all(model, built, test_images, candidates)
     priors = {n: (c.prior, c.noise_dim) for n, c in candidates.items() if c.prior}
     speeds = measure_devices(model, priors, repeats, rounds)
     versions = describe_process(_PACKAGES)["versions"]
@@ -183,7 +178,7 @@ def compare(
             table(candidates, qualities, speeds),
             "",
             _EXPLANATION.format(
-                draws=_BOUND_DRAWS, judge=used.name, rounds=rounds, repeats=repeats
+                draws=_BOUND_DRAWS, judge=built.name, rounds=rounds, repeats=repeats
             ),
         ]
     )
@@ -254,7 +249,7 @@ def judge_all(
             frechet_distance(real, made.features),
             covered.density,
             covered.coverage,
-            None if made.confidence is None else float((made.confidence > SURE).mean()),
+            None if made.confidence is None else 100 * np.mean(made.confidence > SURE),
         )
     return found
 
@@ -342,7 +337,7 @@ def table(
                 f"{quality.frechet:.3g}",
                 f"{quality.density:.3f}",
                 f"{quality.coverage:.3f}",
-                _cell(quality.sure, "{:.1%}"),
+                _cell(quality.sure_percent, "{:.1f} %"),
                 *_cost(speeds.get(name), speeds[STANDARD]),
                 _cell(candidate.fit_s, "{:.0f}"),
             ]

@@ -20,7 +20,7 @@ def test_the_table_says_what_was_measured_and_leaves_empty_what_is_not_there():
     def speed(median, num_bytes=0):
         return Speed(num_bytes, 0.0, np.full((2, 3), median), 0.0)
 
-    quality = Quality(12.345, 0.9876, 0.5, 0.75)
+    quality = Quality(12.345, 0.9876, 0.5, 75.04)
     text = prior_comparison.table(
         {
             STANDARD: Candidate(np.resize, log_prob=-7.234, fit_s=0.0),
@@ -36,7 +36,7 @@ def test_the_table_says_what_was_measured_and_leaves_empty_what_is_not_there():
     )
     alone = ["0", "200", "1.00 (1.00 to 1.00)", "0"]
     more = ["42", "230", "1.15 (1.15 to 1.15)", "61"]
-    judged = ["12.3", "0.988", "0.500", "75.0%"]
+    judged = ["12.3", "0.988", "0.500", "75.0 %"]
     found = cells(text)
     assert found[STANDARD] == ["-7.23", *judged, *alone]
     assert found[TWO_STAGE] == ["≥ -6.50", *judged, *more]
