@@ -72,6 +72,30 @@ def define_run_dir(values: flags.FlagValues) -> None:
     )
 
 
+def define_judge(values: flags.FlagValues) -> None:
+    """Defines --judge, --judge_layers and --judge_weights."""
+    flags.DEFINE_string(
+        "judge",
+        None,
+        "held-out classifier, whose features and labels judge the images: mnist_judge | "
+        "keras:NAME | file:PATH.keras or .h5 | graphdef:PATH.pb | none (default: "
+        "mnist_judge on 28x28 digits, else none)",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "judge_layers",
+        [],
+        "its layer of features and, after it, one of class scores if it has one",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "judge_weights",
+        "imagenet",
+        "weights of a keras:NAME judge: imagenet | random | path of an .h5 file",
+        flag_values=values,
+    )
+
+
 def define_seed(values: flags.FlagValues, what: str) -> None:
     """Defines --seed, of `what`; NumPy takes none from 2**32 on."""
     flags.DEFINE_integer(

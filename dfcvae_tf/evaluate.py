@@ -60,26 +60,7 @@ def define_flags(values: flags.FlagValues) -> None:
         f"""{QUOTING}: 'odd="a,b",c' (default: on digits class 1 and all others)""",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "judge",
-        None,
-        "held-out classifier, whose features and labels judge the images: mnist_judge | "
-        "keras:NAME | file:PATH.keras or .h5 | graphdef:PATH.pb | none (default: "
-        "mnist_judge on 28x28 digits, else none)",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "judge_layers",
-        [],
-        "its layer of features and, after it, one of class scores if it has one",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "judge_weights",
-        "imagenet",
-        "weights of a keras:NAME judge: imagenet | random | path of an .h5 file",
-        flag_values=values,
-    )
+    common_flags.define_judge(values)
     flags.DEFINE_bool(
         "read_model_files",
         False,

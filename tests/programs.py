@@ -76,6 +76,7 @@ def untrained_run(path: Path, image_shape: tuple[int, int, int], **settings) -> 
     from dfcvae_tf.models.vae import build_vae
     from dfcvae_tf.presets import preset_config
 
+    settings = {"prior": "standard", **settings}
     config = apply_settings(preset_config("mnist-vae"), settings)
     config = dataclasses.replace(config, image_shape=image_shape)
     run = RunDir(path)

@@ -158,7 +158,8 @@ AT_ONCE = [
         {
             "train --contestants=bf16": "some of fit,float32,mixed_bfloat16",
             "train --contestants=": "mixed_bfloat16,mixed_float16, got ''",
-            "train --rounds=2": "--rounds is not a flag of train; it is one of export",
+            "train --rounds=2": "--rounds is not a flag of train; it is one of export and",
+            "export --judge=none": "--judge is not a flag of export; it is one of priors",
             "export --batch_size=2": "is not a flag of export; it is one of train and",
             "data --preset=hou": "unknown preset 'hou'",
             "evaluate --sizes=28,30": "--sizes takes some of 28,64,128,256",
@@ -280,8 +281,11 @@ LATER = [
     ),
     (
         benchmark,
-        "export",
-        {"--run_dir=absent": "no such run directory: absent"},
+        "",
+        {
+            "export --run_dir=absent": "no such run directory: absent",
+            "priors --run_dir=absent": "no such run directory: absent",
+        },
     ),
     (
         prepare_celeba,

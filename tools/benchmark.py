@@ -6,6 +6,7 @@
                                       a perceptual model's distances, against VGG19's
   python -m tools.benchmark evaluate  seconds and peak memory of an evaluation, by size
   python -m tools.benchmark export    microseconds per decoded picture, in each runtime
+  python -m tools.benchmark priors    priors of all kinds for one run: fit, samples, cost
 
 What is compared runs in turn, each contestant in a process of its own, so that a machine
 whose speed drifts slows all of them alike; compare the ratios.
@@ -19,6 +20,7 @@ from absl import flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
 from dfcvae_tf.common_flags import (
     DATASETS,
+    define_judge,
     define_settings,
     given_settings,
     refuse_other_commands,
@@ -29,6 +31,7 @@ from dfcvae_tf.errors import UserError
 from dfcvae_tf.presets import PRESETS, preset_config
 from tools import data_rates, decoder_speed, evaluation_cost, training_speed
 
+DEFAULT_RUN = "pretrained:mnist_dfc_vae"
 # Flags that only some commands have.
 COMMANDS_OF = {
     "steps": ("train",),
@@ -39,14 +42,17 @@ COMMANDS_OF = {
     "perceptual_layers": ("perceptual",),
     "perceptual_preprocessing": ("perceptual",),
     "perceptual_weights": ("data", "perceptual"),
-    "images": ("data", "evaluate", "perceptual"),
+    "images": ("data", "evaluate", "perceptual", "priors"),
     "sizes": ("evaluate", "perceptual"),
-    "dataset": ("data", "export", "perceptual"),
-    "data_dir": ("data", "export", "perceptual"),
-    "offline": ("data", "export", "perceptual"),
-    "run_dir": ("export", "perceptual"),
+    "dataset": ("data", "export", "perceptual", "priors"),
+    "data_dir": ("data", "export", "perceptual", "priors"),
+    "offline": ("data", "export", "perceptual", "priors"),
+    "run_dir": ("export", "perceptual", "priors"),
     "threads": ("export",),
-    "rounds": ("export",),
+    "rounds": ("export", "priors"),
+    "judge": ("priors",),
+    "judge_layers": ("priors",),
+    "judge_weights": ("priors",),
 }
 
 
@@ -54,8 +60,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "repeats",
         None,
-        "train, data, perceptual: measurements of each (default 7); export: pictures of "
-        "each per round (default 200)",
+        "train, data, perceptual: measurements of each (default 7); export, priors: "
+        "pictures of each per round (default 200)",
         3,
         flag_values=values,
     )
@@ -98,7 +104,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "images",
         None,
         "data: images per measurement (default 2048); evaluate: images evaluated "
-        "(default 400); perceptual: photos (default 256)",
+        "(default 400); perceptual: photos (default 256); priors: test images and samples "
+        "(default 10000)",
         8,
         flag_values=values,
     )
@@ -111,35 +118,41 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "run_dir",
         None,
-        "export: the run whose decoder is measured, or pretrained:NAME (default: "
-        "pretrained:mnist_dfc_vae); perceptual: one whose reconstructions are compared, too",
+        "export, priors: the run whose decoder or latents are measured, or "
+        "pretrained:NAME (default: pretrained:mnist_dfc_vae); perceptual: one whose "
+        "reconstructions are compared, too",
         flag_values=values,
     )
     flags.DEFINE_string(
         "dataset",
         None,
-        f"data, export, perceptual: {DATASETS} (default: that of the preset or run)",
+        f"data, export, perceptual, priors: {DATASETS} (default: that of the preset or run)",
         flag_values=values,
     )
     flags.DEFINE_string(
         "data_dir",
         None,
-        "data, export, perceptual: folder of prepared TensorFlow Datasets",
+        "data, export, perceptual, priors: folder of prepared TensorFlow Datasets",
         flag_values=values,
     )
     flags.DEFINE_bool(
         "offline",
         False,
-        "data, export, perceptual: never touch the network: read only what is already "
-        "prepared",
+        "data, export, perceptual, priors: never touch the network: read only what is "
+        "already prepared",
         flag_values=values,
     )
     flags.DEFINE_list(
         "threads", ["1", "2"], "export: numbers of threads", flag_values=values
     )
     flags.DEFINE_integer(
-        "rounds", 5, "export: in each, all have their turn", 1, flag_values=values
+        "rounds",
+        5,
+        "export, priors: in each, all have their turn",
+        1,
+        flag_values=values,
     )
+    define_judge(values)
 
 
 def train(values: flags.FlagValues) -> None:
@@ -208,9 +221,27 @@ def export(values: flags.FlagValues) -> None:
     refuse_other_commands(values, "export", COMMANDS_OF)
     given: dict[str, Any] = values.flag_values_dict()
     report = decoder_speed.compare(
-        given["run_dir"] or "pretrained:mnist_dfc_vae",
+        given["run_dir"] or DEFAULT_RUN,
         (given["dataset"], given["data_dir"], given["offline"]),
         _parse_threads(given["threads"]),
+        given["repeats"] or 200,
+        given["rounds"],
+    )
+    print(report)
+
+
+def priors(values: flags.FlagValues) -> None:
+    """Prints how well priors fit a run's latents, and what they cost."""
+    refuse_other_commands(values, "priors", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
+    import_tensorflow()
+    from tools import prior_comparison
+
+    report = prior_comparison.compare(
+        given["run_dir"] or DEFAULT_RUN,
+        (given["dataset"], given["data_dir"], given["offline"]),
+        (given["judge"], tuple(given["judge_layers"]), given["judge_weights"]),
+        given["images"] or 10_000,
         given["repeats"] or 200,
         given["rounds"],
     )
@@ -240,6 +271,7 @@ COMMANDS = {
     "perceptual": perceptual,
     "evaluate": evaluate,
     "export": export,
+    "priors": priors,
 }
 
 

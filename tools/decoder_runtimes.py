@@ -56,6 +56,12 @@ def tflite_decode(path: Path, num_threads: int) -> Decode:
     return lambda z: function.call(z)["image"]
 
 
+def tflite_generate(path: Path, num_threads: int) -> Decode:
+    """The same with a prior in front of the decoder: from noise."""
+    function = TFLiteFunction(path, "generate", num_threads)
+    return lambda noise: function.call(noise)["image"]
+
+
 def saved_model_decode(path: Path, num_threads: int) -> Decode:
     """A SavedModel in TensorFlow, on the CPU; TensorFlow must not have run before."""
     import tensorflow as tf

@@ -238,7 +238,7 @@ def measure(
         for name, runtime in runtimes.items():
             _say(f"{_threads(num_threads)}: {name}")
             contestant = Contestant(
-                _serve_decoding, runtime.load, runtime.source, num_threads, latents
+                serve_decoding, runtime.load, runtime.source, num_threads, latents
             )
             stack.callback(contestant.close)
             _, made = contestant.facts
@@ -268,15 +268,16 @@ def measure(
         }
 
 
-def _serve_decoding(
+def serve_decoding(
     pipe: Any,
     load: Callable[[Any, int], decoder_runtimes.Decode],
     source: Any,
     num_threads: int,
     latents: np.ndarray,
 ) -> None:
-    """Facts: microseconds of the first call; all pictures. Work: decoding.
+    """Decodes in a process of its own, for `Contestant`.
 
+    Facts: microseconds of the first call; all pictures. Work: decoding so many.
     Answers: microseconds of each picture, and the peak memory so far in MiB.
     """
     rows = np.split(latents, len(latents))
@@ -314,6 +315,11 @@ def table(measured: Mapping[str, Speed], num_threads: int) -> str:
                 f"{speed.peak_mib:.0f}",
             )
         )
+    return markdown_table(rows)
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table; the first row has the titles, the first column names."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

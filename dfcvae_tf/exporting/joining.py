@@ -5,6 +5,7 @@ or 10 bits is other noise: converted as a whole, an int8 generator drew other pi
 """
 
 import tempfile
+from collections.abc import Collection
 
 import flatbuffers
 import numpy as np
@@ -19,8 +20,13 @@ PRIOR_SIGNATURES = {"from_noise": ("noise", ("z",)), "to_noise": ("z", ("noise",
 _IDENTIFIER = b"TFL3"
 
 
-def convert_prior(prior: Prior, latent_dim: int, batch_size: int | None) -> bytes:
-    """Converts a prior to a .tflite file with a signature for either way, float32.
+def convert_prior(
+    prior: Prior,
+    latent_dim: int,
+    batch_size: int | None,
+    ways: Collection[str] = tuple(PRIOR_SIGNATURES),
+) -> bytes:
+    """Converts a prior to a .tflite file with a signature for each way, float32.
 
     from_noise(noise [N, D]) -> z [N, D]; to_noise(z) -> noise.
 
@@ -28,6 +34,7 @@ def convert_prior(prior: Prior, latent_dim: int, batch_size: int | None) -> byte
       prior: what makes latents of noise.
       latent_dim: D.
       batch_size: N; any N when None.
+      ways: those that it shall have.
     """
 
     def from_noise(noise: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -37,12 +44,12 @@ def convert_prior(prior: Prior, latent_dim: int, batch_size: int | None) -> byte
         return {"noise": prior.to_noise(z)}
 
     module = tf.Module()
-    for function in (from_noise, to_noise):
-        name = function.__name__
+    functions = {"from_noise": from_noise, "to_noise": to_noise}
+    for name in ways:
         argument, _ = PRIOR_SIGNATURES[name]
         spec = tf.TensorSpec([batch_size, latent_dim], tf.float32, name=argument)
-        setattr(module, name, tf.function(function, input_signature=[spec]))
-    signatures = {name: getattr(module, name) for name in PRIOR_SIGNATURES}
+        setattr(module, name, tf.function(functions[name], input_signature=[spec]))
+    signatures = {name: getattr(module, name) for name in ways}
     with tempfile.TemporaryDirectory() as folder, held_back_messages():
         # Only from a SavedModel does one file get several signatures.
         tf.saved_model.save(module, folder, signatures)

@@ -6,9 +6,9 @@ looked at to keep the best and to stop is the log-likelihood of draws of the tes
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,12 @@ from dfcvae_tf.config import DataConfig, OptimizerConfig
 from dfcvae_tf.data.run_images import first_batches
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.loaded_run import LoadedRun
-from dfcvae_tf.models.flow import FIXED, CouplingFlow, initial_parameters
+from dfcvae_tf.models.flow import (
+    FIXED,
+    CouplingFlow,
+    Parameters,
+    initial_parameters,
+)
 from dfcvae_tf.models.mixture import GaussianMixture
 from dfcvae_tf.models.prior import STANDARD
 from dfcvae_tf.prior_file import save_prior
@@ -50,6 +55,13 @@ _LEAST_GAIN = 1e-3
 # Draws of the test images' posteriors, the same for every look.
 _HELD_OUT = 20_000
 _ROWS = 1000
+
+
+class Density(Protocol):
+    """What can be fitted."""
+
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
+        """log p(z), [N, D] -> [N] float32, nats."""
 
 
 def fit_prior(
@@ -108,6 +120,11 @@ class Posteriors:
         noise = rng.standard_normal((count, self.z_mean.shape[1]), np.float32)
         return self.z_mean[rows] + np.exp(0.5 * self.z_log_var[rows]) * noise
 
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the aggregated posterior, [D] float32 each."""
+        variance = self.z_mean.var(axis=0) + np.exp(self.z_log_var).mean(axis=0)
+        return self.z_mean.mean(axis=0), np.sqrt(variance)
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -130,30 +147,50 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
       test: what tells when it is best.
       seed: of the start and of all draws.
     """
-    mean, std = _moments(train)
-    parameters = {
-        name: tf.Variable(value)
-        for name, value in initial_parameters(mean, std, seed).items()
-    }
-    flow = CouplingFlow(parameters)
-    learnt = [v for name, v in parameters.items() if name not in FIXED]
+    start = initial_parameters(*train.moments(), seed)
+    return fit_by_gradients("flow", start, FIXED, CouplingFlow, train, test, seed)
+
+
+def fit_by_gradients(
+    title: str,
+    start: dict[str, np.ndarray],
+    fixed: Collection[str],
+    build: Callable[[Parameters], Density],
+    train: Posteriors,
+    test: Posteriors,
+    seed: int,
+) -> Fit:
+    """Fits parameters by stochastic gradients of the log-likelihood.
+
+    Args:
+      title: in front of the progress bar.
+      start: the parameters to start with, name -> float32 array.
+      fixed: names of those that stay as they are.
+      build: from parameters, as arrays or as variables, to what has a density.
+      train: what it is fitted to.
+      test: what tells when it is best.
+      seed: of all draws.
+    """
+    parameters = {name: tf.Variable(value) for name, value in start.items()}
+    density = build(parameters)
+    names = [name for name in parameters if name not in fixed]
+    learnt = [parameters[name] for name in names]
     averages = [tf.Variable(variable) for variable in learnt]
     schedule = LearningRate(_OPTIMIZER, FLOW_STEPS)
     optimizer = build_optimizer(_OPTIMIZER, schedule)
     optimizer.build(learnt)
     z_mean, std_dev = tf.constant(train.z_mean), tf.exp(0.5 * train.z_log_var)
+    count, dim = train.z_mean.shape
 
     @tf.function
     def train_steps(first: tf.Tensor) -> None:
         for step in tf.range(first, first + _LOOK_EVERY):
             seeds = tf.stack([tf.constant(seed, tf.int64), step])
-            rows = tf.random.stateless_uniform(
-                [_BATCH], seeds, 0, len(train.z_mean), tf.int32
-            )
-            noise = tf.random.stateless_normal([_BATCH, len(mean)], seeds + 2**32)
+            rows = tf.random.stateless_uniform([_BATCH], seeds, 0, count, tf.int32)
+            noise = tf.random.stateless_normal([_BATCH, dim], seeds + 2**32)
             z = tf.gather(z_mean, rows) + tf.gather(std_dev, rows) * noise
             with tf.GradientTape() as tape:
-                loss = -tf.reduce_mean(flow.log_prob(z))
+                loss = -tf.reduce_mean(density.log_prob(z))
             gradients = tape.gradient(loss, learnt)
             gradients, _ = tf.clip_by_global_norm(gradients, _OPTIMIZER.clip_norm)
             optimizer.apply_gradients(zip(gradients, learnt, strict=True))
@@ -162,26 +199,27 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
                 average.assign(decay * average + (1.0 - decay) * variable)
 
     def looks() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        names = [name for name in parameters if name not in FIXED]
-        fixed = {n: np.array(v) for n, v in parameters.items() if n in FIXED}
         for step in range(0, FLOW_STEPS, _LOOK_EVERY):
             train_steps(tf.constant(step, tf.int64))
             now = {n: np.array(v) for n, v in zip(names, averages, strict=True)}
-            yield step + _LOOK_EVERY, fixed | now
+            yield step + _LOOK_EVERY, start | now
 
-    start = {name: np.array(variable) for name, variable in parameters.items()}
-    return _keep_best("flow", start, looks(), FLOW_STEPS, CouplingFlow, test, seed)
+    return _keep_best(title, start, looks(), FLOW_STEPS, build, test, seed)
 
 
-def fit_mixture(train: Posteriors, test: Posteriors, seed: int) -> Fit:
+def fit_mixture(
+    train: Posteriors, test: Posteriors, seed: int, most: int = COMPONENTS[0]
+) -> Fit:
     """Fits mixtures of more and fewer Gaussians by EM and keeps the best.
 
     Args:
       train: what they are fitted to.
       test: what tells which is best, and when.
       seed: of the starts and of all draws.
+      most: components; no more than there are images.
     """
-    counts = [count for count in COMPONENTS if count <= len(train.z_mean)]
+    most = min(most, len(train.z_mean))
+    counts = [count for count in COMPONENTS if count <= most]
     fits = [_fit_components(train, test, seed, count) for count in counts]
     return max(fits, key=lambda fit: fit.facts["held_out_log_prob"])
 
@@ -213,7 +251,7 @@ def _fit_components(train: Posteriors, test: Posteriors, seed: int, count: int) 
                 estimator.fit(train.draw(rng, draws))
             yield step, parameters()
 
-    mean, std = _moments(train)
+    mean, std = train.moments()
     start = {
         "weights": np.ones(1, np.float32),
         "means": mean[np.newaxis],
@@ -231,7 +269,7 @@ def _keep_best(
     start: dict[str, np.ndarray],
     looks: Iterator[tuple[int, dict[str, np.ndarray]]],
     total: int,
-    build: Callable[[dict[str, np.ndarray]], CouplingFlow | GaussianMixture],
+    build: Callable[[Parameters], Density],
     test: Posteriors,
     seed: int,
     least_gain: float = 0.0,
@@ -243,7 +281,7 @@ def _keep_best(
       start: parameters without any step.
       looks: (step, parameters) from time to time, up to `total` steps.
       total: see `looks`.
-      build: from parameters to the prior.
+      build: see `fit_by_gradients`.
       test: what the draws are of.
       seed: of the draws.
       least_gain: of log-likelihood, in nats, that is no standing still.
@@ -251,17 +289,11 @@ def _keep_best(
     count = max(_HELD_OUT, len(test.z_mean))
     held_out = test.draw(np.random.default_rng([seed, 1]), count)
 
-    def log_prob(parameters: dict[str, np.ndarray]) -> float:
-        prior = build(parameters)
-        parts = np.split(held_out, range(_ROWS, count, _ROWS))
-        compute = tf.function(prior.log_prob, reduce_retracing=True)
-        return float(np.mean([compute(part).numpy().mean() for part in parts]))
-
-    best, best_step, value = start, 0, log_prob(start)
+    best, best_step, value = start, 0, mean_log_prob(build(start), held_out)
     behind, step = 0, 0
     with tqdm(total=total, desc=f"prior: {title}", unit="step") as progress:
         for step, parameters in looks:
-            now = log_prob(parameters)
+            now = mean_log_prob(build(parameters), held_out)
             behind = 0 if now > value + least_gain else behind + 1
             if now > value:
                 best, best_step, value = parameters, step, now
@@ -279,10 +311,11 @@ def _keep_best(
     return Fit(best, facts)
 
 
-def _moments(train: Posteriors) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the aggregated posterior, [D] float32 each."""
-    variance = train.z_mean.var(axis=0) + np.exp(train.z_log_var).mean(axis=0)
-    return train.z_mean.mean(axis=0), np.sqrt(variance)
+def mean_log_prob(density: Density, z: np.ndarray) -> float:
+    """Mean of log p(z), z [N, D] float32, in nats."""
+    parts = np.split(z, range(_ROWS, len(z), _ROWS))
+    compute = tf.function(density.log_prob, reduce_retracing=True)
+    return float(np.concatenate([compute(part) for part in parts]).mean())
 
 
 _FITS: dict[str, Callable[[Posteriors, Posteriors, int], Fit]] = {

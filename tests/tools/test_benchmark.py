@@ -1,7 +1,7 @@
 """The benchmark's flags."""
 
 from tests.programs import run_here
-from tools import benchmark, perceptual_agreement
+from tools import benchmark, perceptual_agreement, prior_comparison
 
 
 def test_export_compares_the_bundled_decoder_unless_told_otherwise(monkeypatch, capsys):
@@ -67,3 +67,19 @@ def test_a_perceptual_model_and_its_photos(monkeypatch, capsys):
     )
     assert run_here(benchmark, "perceptual") == 2
     assert "--dataset is missing" in capsys.readouterr().err
+
+
+def test_priors_are_compared_on_the_run_that_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(prior_comparison, "compare", lambda *given: f"compared {given}")
+    assert run_here(benchmark, "priors") == 0
+    judge = "(None, (), 'imagenet')"
+    expected = (
+        f"('pretrained:mnist_dfc_vae', (None, None, False), {judge}, 10000, 200, 5)"
+    )
+    assert capsys.readouterr().out.strip() == f"compared {expected}"
+    arguments = ["--run_dir=x", "--images=50", "--repeats=7", "--rounds=2"]
+    arguments += ["--dataset=celeba:c", "--judge=graphdef:f.pb", "--judge_layers=a:0"]
+    assert run_here(benchmark, "priors", *arguments) == 0
+    judge = "('graphdef:f.pb', ('a:0',), 'imagenet')"
+    expected = f"('x', ('celeba:c', None, False), {judge}, 50, 7, 2)"
+    assert capsys.readouterr().out.strip() == f"compared {expected}"

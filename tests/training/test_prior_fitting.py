@@ -76,6 +76,15 @@ def test_few_images_many_dimensions_and_collapsed_ones(kind, count, dim):
     assert np.isfinite(drawn).all() and drawn.std() == pytest.approx(1, abs=0.15)
 
 
+def test_a_mixture_of_no_more_components_than_are_allowed():
+    heaps = two_heaps(500)
+    counts = [
+        len(fit_mixture(heaps, heaps, 0, most).parameters["weights"])
+        for most in (50, 3)
+    ]
+    assert counts == [4, 1]
+
+
 @pytest.mark.parametrize("kind", FITS)
 def test_it_stops_when_test_images_gain_no_more(kind, monkeypatch):
     monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 2000)
