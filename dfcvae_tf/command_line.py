@@ -90,6 +90,8 @@ def import_tensorflow() -> None:
 
         # The search for GPUs prints too, and would otherwise come later.
         tf.config.list_physical_devices()
+    # Its warnings are of code, such as many runs that are traced alike.
+    tf.get_logger().setLevel("ERROR")
 
 
 def progress_printer() -> Callable[[str], None]:
