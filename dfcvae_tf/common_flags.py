@@ -1,6 +1,5 @@
 """Flags that several programs share, so that they mean and check the same everywhere."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -116,7 +115,7 @@ def define_prior(values: flags.FlagValues) -> None:
 
 
 def define_temperature(values: flags.FlagValues) -> None:
-    """Defines --temperature, a finite number from 0 up."""
+    """Defines --temperature, a number from 0 to 1,000."""
     flags.DEFINE_float(
         "temperature",
         1.0,
@@ -126,8 +125,8 @@ def define_temperature(values: flags.FlagValues) -> None:
     )
     flags.register_validator(
         "temperature",
-        lambda value: 0 <= value < math.inf,
-        "must be a number from 0 up",
+        lambda value: 0 <= value <= 1000,
+        "must be a number from 0 to 1000",
         flag_values=values,
     )
 

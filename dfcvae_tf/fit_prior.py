@@ -43,7 +43,7 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(
             f"{given['run_dir']} ships with the package; copy it to fit anew"
         )
-    resolve(given["run_dir"])
+    run = resolve(given["run_dir"])
 
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
@@ -52,13 +52,13 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.files import locked
     from dfcvae_tf.training.prior_fitting import fit_prior
 
-    model = load_for_inference(given["run_dir"], prior="standard")
-    data = run_images.own_data(
-        model.config, given["dataset"], given["data_dir"], given["offline"]
-    )
-    source = open_source(data, model.config.training.seed)
-    run_images.check_channels(model.config, data, source)
-    with locked(model.run.path):
+    with locked(run.path):
+        model = load_for_inference(given["run_dir"], prior="standard")
+        data = run_images.own_data(
+            model.config, given["dataset"], given["data_dir"], given["offline"]
+        )
+        source = open_source(data, model.config.training.seed)
+        run_images.check_channels(model.config, data, source)
         facts = fit_prior(model, given["prior"], data, source, given["seed"])
     if not facts:
         print(f"{given['run_dir']}: samples are drawn from N(0, I)")

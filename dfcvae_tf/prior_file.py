@@ -63,8 +63,9 @@ def load_prior(run: RunDir, latent_dim: int) -> Prior | None:
     try:
         prior = LEARNED[facts["kind"]](arrays)
         z = prior.from_noise(np.zeros((1, latent_dim), np.float32))
-        finite = all(np.isfinite(array).all() for array in arrays.values())
-        fits = tuple(z.shape) == (1, latent_dim) and finite and np.isfinite(z).all()
+        made = [*arrays.values(), z, prior.to_noise(z), prior.log_prob(z)]
+        finite = all(np.isfinite(array).all() for array in made)
+        fits = tuple(z.shape) == (1, latent_dim) and finite
     except Exception as error:  # arrays that are missing, of other shapes, no numbers
         raise _damaged(run, str(error)) from error
     if not fits:
@@ -73,7 +74,10 @@ def load_prior(run: RunDir, latent_dim: int) -> Prior | None:
 
 
 def _read(run: RunDir) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    arrays = read_arrays(run.prior)
+    try:
+        arrays = read_arrays(run.prior)
+    except UserError as error:
+        raise UserError(f"{error}; {_mend(run)}") from error
     try:
         facts = json.loads(str(arrays.pop(_FACTS)))
         kind, digest = facts["kind"], facts["weights_sha256"]

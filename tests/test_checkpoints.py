@@ -106,7 +106,7 @@ def test_a_crash_while_writing_leaves_the_newest_usable(tmp_path, monkeypatch):
 
 @pytest.fixture(name="finished")
 def _finished(tmp_path) -> RunDir:
-    settings = {"network": "conv", "width": 2, "latent_dim": 3}
+    settings = {"network": "conv", "width": 2, "latent_dim": 3, "prior": "standard"}
     config = apply_settings(preset_config("mnist-vae"), settings)
     config = config.__class__(**{**vars(config), "image_shape": (8, 8, 1)})
     run = RunDir(tmp_path / "run")

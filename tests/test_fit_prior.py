@@ -67,7 +67,7 @@ def test_training_ends_with_a_prior_of_its_weights(tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_given_another_prior(tmp_path, capsys):
+def test_a_finished_run_is_given_another_prior(tmp_path, capsys, caplog):
     run = RunDir(tmp_path / "run")
     assert run_here(train, *SMALL, "--prior=standard", f"--run_dir={run}") == 0
     assert not run.prior.exists()
@@ -80,5 +80,9 @@ def test_a_finished_run_is_given_another_prior(tmp_path, capsys):
     assert run.prior.read_bytes() == before
     assert run_here(fit_prior, f"--run_dir={run}", "--prior=standard") == 0
     assert "drawn from N(0, I)" in capsys.readouterr().out
+    assert read_facts(run)["kind"] == "standard"
+    # Training again fits what is missing, and nothing in place of what was chosen.
+    assert run_here(train, *SMALL, f"--run_dir={run}") == 0
+    assert "the prior that these weights have, standard" in caplog.text
     assert read_facts(run)["kind"] == "standard"
     assert not load_for_inference(run.path).has_learned_prior

@@ -61,6 +61,7 @@ def changed(name, value):
     [
         changed("prior/mean", np.full(5, np.nan, np.float32)),
         changed("prior/mean", np.zeros(4, np.float32)),
+        changed("prior/std", np.zeros(5, np.float32)),  # draws, but has no density
         changed("prior/kernel1", np.array("text")),
         changed("facts", np.array("no JSON")),
         changed("facts", np.array("[1]")),

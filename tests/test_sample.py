@@ -22,10 +22,10 @@ def test_grid_is_nearly_square_and_repeatable(tmp_path, capsys):
     assert read_grey(paths[0]).shape == (2 * (3 * 30 + 2), 2 * (4 * 30 + 2))
 
 
-def test_temperature_0_is_the_image_of_the_origin(tmp_path):
+def test_temperature_0_is_the_image_of_no_noise(tmp_path):
     arguments = [f"--run_dir={RUN}", "--count=3", "--temperature=0"]
     assert run_here(sample, *arguments, f"--output={tmp_path / 'out'}/") == 0
-    origin = load_for_inference(RUN).decoder(np.zeros([1, 5])).numpy()[0, ..., 0]
+    origin = load_for_inference(RUN).generate(np.zeros([1, 5]))[0, ..., 0]
     images = [read_grey(path) for path in (tmp_path / "out").iterdir()]
     assert len(images) == 3
     for image in images:

@@ -83,7 +83,7 @@ AT_ONCE = [
             "--count=0": "0 is not an integer in the range [1, 10000]",
             "--count=many": "many",
             "--scale=0": "[1, 32]",
-            "--temperature=-0.1": "--temperature=-0.1: must be a number from 0 up",
+            "--temperature=-0.1": "--temperature=-0.1: must be a number from 0 to 1000",
             "--temperature=nan": "--temperature",
             "--temperature=inf": "--temperature",
             "--seed=-1": "--seed=",
@@ -138,7 +138,7 @@ AT_ONCE = [
             f"{EVALUATE} --indices=3,x": "must be numbers from 0",
             f"{EVALUATE} --num_images=0": "--num_images=0: 0 is not a positive",
             f"{EVALUATE} --traversals=-1": "--traversals=-1",
-            f"{EVALUATE} --temperature=-1": "must be a number from 0 up",
+            f"{EVALUATE} --temperature=-1": "must be a number from 0 to 1000",
         },
     ),
     (

@@ -142,6 +142,7 @@ def _make_run(path: Path, size: int) -> str:
 
 def _config(size: int) -> Config:
     settings = {
+        "prior": "standard",
         "dataset": "synthetic",
         "image_size": (size, size),
         "network": "conv",

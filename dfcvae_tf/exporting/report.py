@@ -89,8 +89,9 @@ async function {signature}({argument}) {{
 # How a picture is drawn, by the signature that noise goes into.
 _DRAWING = {
     "generate": "A picture is drawn by `generate(noise) -> image` of a `generator_*.tflite` "
-    "from standard normal noise: the prior, then the decoder. `prior.tflite` is the prior "
-    "by itself: `from_noise(noise) -> z` and back, `to_noise(z) -> noise`.",
+    "from standard normal noise: the prior, in float32 in all of them, then the decoder. "
+    "`prior.tflite` is the prior by itself: `from_noise(noise) -> z` and back, "
+    "`to_noise(z) -> noise`.",
     "decode": "A picture is drawn by `decode` of a `decoder_*.tflite` from a standard normal "
     "`z`.",
 }

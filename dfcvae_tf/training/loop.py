@@ -197,20 +197,23 @@ class Trainer:
         self._tell_of_alike_images()
         batches = iter(self._train_batches(step))
         rate = self.objective.rate
-        with StopSignals() as stop, self._open_log(step) as log:
-            while step < self.total_steps:
-                step = self._train_block(batches, step, log)
-                if rate is not None and step % _RATE_EVERY == 0:
-                    rate.measure(self._expected_kl(step))
-                if stop.requested or self._due(step, training.checkpoint_every):
-                    self._save(step)
-                if stop.requested:
-                    raise Stopped(
-                        f"stopped at step {step} of {self.total_steps} and saved it in "
-                        f"{self.run.checkpoints}; the same command goes on from there"
-                    )
-                if self._due(step, training.eval_every) and step < self.total_steps:
-                    self._evaluate(step, log)
+        with self._open_log(step) as log:
+            with StopSignals() as stop:
+                while step < self.total_steps:
+                    step = self._train_block(batches, step, log)
+                    if rate is not None and step % _RATE_EVERY == 0:
+                        rate.measure(self._expected_kl(step))
+                    if stop.requested or self._due(step, training.checkpoint_every):
+                        self._save(step)
+                    if stop.requested:
+                        raise Stopped(
+                            f"stopped at step {step} of {self.total_steps} and saved it "
+                            f"in {self.run.checkpoints}; the same command goes on from "
+                            "there"
+                        )
+                    if self._due(step, training.eval_every) and step < self.total_steps:
+                        self._evaluate(step, log)
+            # From here on nothing is lost that the same command does not make anew.
             metrics = self._evaluate(step, log)
             if self.chief:
                 save_inference_weights(self.run, self.training.inference_vae)
@@ -429,15 +432,21 @@ class Trainer:
             logging.warning("%s", missed)
 
     def _fit_prior(self, step: int, log: RunLog) -> None:
-        """Fits the prior that is asked for, unless it is there, and shows its samples."""
+        """Fits the prior that is asked for, unless there is one, and shows its samples."""
         kind = self.config.training.prior
-        if kind == STANDARD:
-            return
         try:
             facts = read_facts(self.run)
         except UserError:  # of earlier weights
             facts = None
-        if facts is not None and facts["kind"] == kind:
+        if facts is not None and facts["kind"] != kind:
+            logging.warning(
+                "samples come from the prior that these weights have, %s; `python -m "
+                "dfcvae_tf.fit_prior --run_dir=%s --prior=%s` changes it",
+                facts["kind"],
+                self.run,
+                kind,
+            )
+        if facts is not None or kind == STANDARD:
             return
         model = load_for_inference(self.run.path, prior=STANDARD)
         data, seed = self.config.data, self.config.training.seed

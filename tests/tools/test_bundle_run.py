@@ -18,6 +18,7 @@ def test_a_bundled_run_is_the_run(tmp_path, monkeypatch):
     assert {p.name for p in copied} == {
         "config.json",
         "inference.npz",
+        "prior.npz",
         "perceptual_energies.json",
         "card.md",
     }
