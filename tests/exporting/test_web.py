@@ -403,7 +403,8 @@ def test_plays_between_two_remembered_points(digits, open_page):
         thumbnail = page.canvas(f"{selector} canvas") - 255.0 * keras(z[np.newaxis])[0]
         assert np.abs(thumbnail).max() <= 1
     blend = page.find("#blend input")
-    blend.send_keys(page.keys.HOME)
+    # It may have stopped less than a step of the slider from an end.
+    blend.send_keys(page.keys.END, page.keys.HOME)
     page.settle()
     np.testing.assert_array_equal(page.latents(), a)
     blend.send_keys(page.keys.END)
@@ -426,7 +427,7 @@ def test_random_pictures_come_through_the_prior(drawn, open_page, driver):
         expected = flow.from_noise(temperature * page.noise()[np.newaxis]).numpy()
         np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
         within = np.clip(page.latents(), *np.transpose(RANGES))
-        np.testing.assert_allclose(page.sliders(), within, atol=0.02)
+        np.testing.assert_allclose(page.sliders(), within, atol=0.033)  # a step
         assert_shows(page, keras(page.latents()[np.newaxis])[0])
 
     first = page.noise()
