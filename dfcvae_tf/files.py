@@ -160,7 +160,8 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         # Before the lock is let go: another process may have it next.
         with contextlib.suppress(OSError):
             path.unlink()
-        file.close()
+        with contextlib.suppress(OSError):  # it tries again to write what it could not
+            file.close()
         with contextlib.suppress(OSError):  # the first that is not empty
             for empty in made:
                 empty.rmdir()

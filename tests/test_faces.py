@@ -79,6 +79,7 @@ def test_every_recipe_trains_and_goes_on(
     assert len(losses_of(run_dir)) == 2
 
 
+@pytest.mark.current_stack
 def test_drawn_faces_from_training_to_a_file_for_devices(
     tmp_path, tiny_celeba, facenet_graph
 ):

@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and locks are held by one process."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -128,3 +129,15 @@ def test_json_nested_too_deep_is_one_line(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 10**6)
     with pytest.raises(UserError, match="not valid JSON"):
         files.read_json(tmp_path / "deep.json")
+
+
+def test_a_full_disk_is_said_of_the_lock_too(tmp_path, monkeypatch):
+    class Full(io.StringIO):
+        def full(self):
+            raise OSError(errno.ENOSPC, "full")
+
+        flush = close = full
+
+    monkeypatch.setattr(files, "_open_locked", lambda _: Full())
+    with pytest.raises(UserError, match="no space left"), files.locked(tmp_path):
+        pass

@@ -57,6 +57,7 @@ def test_drawn_pictures_that_are_few_grey_and_not_square(tmp_path, litert_dir, c
     assert np.isfinite(results["runs"]["run"]["sharpness_ratio"])
 
 
+@pytest.mark.current_stack
 def test_real_photos_learn_at_the_rate_that_is_asked_for(
     tmp_path, litert_dir, shared_data
 ):

@@ -117,6 +117,12 @@ def train(
             f"--jit_compile: XLA of TensorFlow {tf.__version__} has no {missing[1]}, "
             f"which network {config.model.network!r} needs; leave --jit_compile out"
         ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        if "No space left" not in error.message:  # but of memory
+            raise
+        raise UserError(
+            f"no space left on the disk of {run.tensorboard}; free some and run again"
+        ) from error
     except _LOST_WORKER as error:
         if config.training.distribution != "multi_worker_mirrored":
             raise

@@ -364,6 +364,7 @@ def test_sliders_move_the_picture(digits, open_page):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_another_variant_is_another_model(digits, open_page):
     folder, keras = digits
     page = open_page(folder)
@@ -380,6 +381,7 @@ def test_another_variant_is_another_model(digits, open_page):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_plays_between_two_remembered_points(digits, open_page):
     folder, keras = digits
     page = open_page(folder)
@@ -413,6 +415,7 @@ def test_plays_between_two_remembered_points(digits, open_page):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_random_pictures_come_through_the_prior(drawn, open_page, driver):
     folder, keras, flow = drawn
     driver.get_log("browser")
@@ -451,6 +454,7 @@ def test_random_pictures_come_through_the_prior(drawn, open_page, driver):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_the_way_between_two_points_leads_through_latents_or_noise(drawn, open_page):
     folder, keras, flow = drawn
     page = open_page(folder)
@@ -483,6 +487,7 @@ def test_the_way_between_two_points_leads_through_latents_or_noise(drawn, open_p
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_without_a_learned_prior_latents_are_the_noise(digits, open_page):
     page = open_page(digits[0])
     assert not page.find("#through-noise").is_displayed()
@@ -494,6 +499,7 @@ def test_without_a_learned_prior_latents_are_the_noise(digits, open_page):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 @pytest.mark.parametrize("learned", [False, True])
 def test_the_javascript_of_the_report_draws_as_keras_does(
     digits, drawn, open_page, tmp_path, learned
@@ -526,6 +532,7 @@ def test_the_javascript_of_the_report_draws_as_keras_does(
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_webgpu_decodes_alike(digits, open_page):
     folder, keras = digits
     page = open_page(folder)
@@ -540,6 +547,7 @@ def test_webgpu_decodes_alike(digits, open_page):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 @pytest.mark.parametrize(
     ("script", "build"),
     [
@@ -568,6 +576,7 @@ def test_browsers_with_fewer_features_decode_alike(
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_saves_the_picture_as_png(digits, open_page, driver, tmp_path):
     page = open_page(digits[0])
     driver.execute_cdp_cmd(
@@ -583,6 +592,7 @@ def test_saves_the_picture_as_png(digits, open_page, driver, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_no_request_leaves_the_server(digits, open_page, driver):
     driver.get_log("browser")
     page = open_page(digits[0])
@@ -604,6 +614,7 @@ def test_no_request_leaves_the_server(digits, open_page, driver):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -633,6 +644,7 @@ def test_errors_are_shown_in_words(digits, open_page, tmp_path, name, content, w
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_prior_that_is_missing_is_shown_in_words(drawn, open_page, tmp_path):
     folder = tmp_path / "export"
     shutil.copytree(drawn[0], folder, copy_function=os.link)
@@ -642,6 +654,7 @@ def test_a_prior_that_is_missing_is_shown_in_words(drawn, open_page, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_variant_that_fails_leaves_the_one_in_use(digits, open_page, tmp_path):
     folder = tmp_path / "export"
     shutil.copytree(digits[0], folder, copy_function=os.link)
@@ -657,6 +670,7 @@ def test_a_variant_that_fails_leaves_the_one_in_use(digits, open_page, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_shapes_colours_and_attributes_come_from_the_manifest(
     driver, open_page, tmp_path
 ):
