@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dfcvae_tf.models.flow import Parameters
+from dfcvae_tf.models.flow import Flow, Parameters
 from dfcvae_tf.training.prior_fitting import Fit, Posteriors, fit_by_gradients
 
 NUM_LAYERS = 4
@@ -77,8 +77,8 @@ def initial_parameters(
     return {name: np.asarray(v, np.float32) for name, v in parameters.items()}
 
 
-class SplineFlow:
-    """The distribution of `from_noise` of standard normal noise.
+class SplineFlow(Flow):
+    """A flow of spline couplings.
 
     Attributes:
       parameters: as `initial_parameters` names them, arrays or variables.
@@ -89,7 +89,6 @@ class SplineFlow:
         self.parameters = parameters
 
     def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
-        """Standard normal noise [N, D] -> z [N, D], float32, distributed as p."""
         p = self.parameters
         inverses = tf.linalg.inv(_matrices(p))
         x = noise
@@ -100,18 +99,7 @@ class SplineFlow:
             x = tf.matmul(x, inverses[index])
         return x * p["std"] + p["mean"]
 
-    def to_noise(self, z: tf.Tensor) -> tf.Tensor:
-        """The inverse of `from_noise`, [N, D] -> [N, D] float32."""
-        return self._to_noise(z)[0]
-
-    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
-        """log p(z), [N, D] -> [N] float32, nats."""
-        noise, log_det = self._to_noise(z)
-        log_normal = tf.square(noise) + math.log(2 * math.pi)
-        return log_det - 0.5 * tf.reduce_sum(log_normal, axis=-1)
-
     def _to_noise(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the noise and the log of the determinant of the way there, [N]."""
         p = self.parameters
         matrices = _matrices(p)
         x = (z - p["mean"]) / p["std"]

@@ -9,6 +9,7 @@ and exp, which every device has.
 
 import functools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -77,27 +78,8 @@ def initial_parameters(
     return {name: np.asarray(v, np.float32) for name, v in parameters.items()}
 
 
-class CouplingFlow:
-    """The distribution of `from_noise` of standard normal noise.
-
-    Attributes:
-      parameters: all that it is, as `initial_parameters` names it: arrays; while it
-        learns, variables, which only `log_prob` and `to_noise` go along with.
-    """
-
-    def __init__(self, parameters: Parameters):
-        """Takes the parameters."""
-        self.parameters = parameters
-
-    def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
-        """Standard normal noise [N, D] -> z [N, D], float32, distributed as p."""
-        x = noise
-        for layer in self._layers_from_noise:
-            h = layer.hidden(x)
-            scale = tf.exp(tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias))
-            x = x * scale + (tf.matmul(h, layer.shift_kernel) + layer.shift_bias)
-            x = tf.matmul(x, layer.matrix)
-        return x + self.parameters["mean"]
+class Flow(ABC):
+    """The distribution of an invertible map of standard normal noise."""
 
     def to_noise(self, z: tf.Tensor) -> tf.Tensor:
         """The inverse of `from_noise`, [N, D] -> [N, D] float32."""
@@ -109,8 +91,37 @@ class CouplingFlow:
         log_normal = tf.square(noise) + math.log(2 * math.pi)
         return log_det - 0.5 * tf.reduce_sum(log_normal, axis=-1)
 
+    @abstractmethod
+    def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
+        """Standard normal noise [N, D] -> z [N, D], float32, distributed as p."""
+
+    @abstractmethod
     def _to_noise(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the noise and the log of the determinant of the way there, [N]."""
+
+
+class CouplingFlow(Flow):
+    """A flow of affine couplings.
+
+    Attributes:
+      parameters: all that it is, as `initial_parameters` names it: arrays; while it
+        learns, variables, which only `log_prob` and `to_noise` go along with.
+    """
+
+    def __init__(self, parameters: Parameters):
+        """Takes the parameters."""
+        self.parameters = parameters
+
+    def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
+        x = noise
+        for layer in self._layers_from_noise:
+            h = layer.hidden(x)
+            scale = tf.exp(tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias))
+            x = x * scale + (tf.matmul(h, layer.shift_kernel) + layer.shift_bias)
+            x = tf.matmul(x, layer.matrix)
+        return x + self.parameters["mean"]
+
+    def _to_noise(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         p = self.parameters
         x = (z - p["mean"]) / p["std"]
         log_det = tf.reduce_sum(p["log_diagonal"]) - tf.reduce_sum(
