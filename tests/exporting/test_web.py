@@ -234,6 +234,9 @@ class Page:
     def find(self, selector):
         return self.driver.find_element("css selector", selector)
 
+    def find_all(self, selector):
+        return self.driver.find_elements("css selector", selector)
+
     def text(self, name):
         return self.run(f"return document.getElementById('{name}').textContent")
 
@@ -459,9 +462,10 @@ def test_the_way_between_two_points_leads_through_latents_or_noise(drawn, open_p
     folder, keras, flow = drawn
     page = open_page(folder)
     ends = []
-    for key in "ab":
-        page.press("r")
-        page.press(key)
+    for name, key in (("a", page.keys.HOME), ("b", page.keys.END)):
+        for slider in page.find_all("#latents input"):
+            slider.send_keys(key)
+        page.press(name)
         ends.append(page.latents())
     noise = flow.to_noise(np.stack(ends)).numpy()
     blend, box = page.find("#blend input"), page.find("#through-noise")
@@ -478,7 +482,7 @@ def test_the_way_between_two_points_leads_through_latents_or_noise(drawn, open_p
     assert page.find("#play").get_attribute("aria-pressed") == "false"
     expected = flow.from_noise(((1 - share) * noise[0] + share * noise[1])[np.newaxis])
     np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
-    assert np.abs(page.latents() - straight).max() > 0.01
+    assert np.abs(page.latents() - straight).max() > 1
     assert_shows(page, keras(page.latents()[np.newaxis])[0])
     for key, end in (("HOME", ends[0]), ("END", ends[1])):
         blend.send_keys(getattr(page.keys, key))
