@@ -205,7 +205,7 @@ def fit_all(train: Posteriors, test: Posteriors) -> dict[str, Candidate]:
         noise_dim = 2 * dim if isinstance(prior, TwoStageVAE) else dim
         return Candidate(
             partial(_draw, prior, noise_dim),
-            mean_log_prob(prior, z),
+            mean_log_prob(prior.log_prob, z),
             prior,
             noise_dim,
             fit_s,

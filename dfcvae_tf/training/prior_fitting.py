@@ -5,10 +5,11 @@ Welling 2018, "VAE with a VampPrior", equation 6), drawn anew for each step; wha
 looked at to keep the best and to stop is the log-likelihood of draws of the test images'.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -60,11 +61,28 @@ _HELD_OUT = 20_000
 _ROWS = 1000
 
 
+LogProb = Callable[[tf.Tensor], tf.Tensor]
+
+
 class Density(Protocol):
     """What can be fitted."""
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """log p(z), [N, D] -> [N] float32, nats."""
+
+
+class Look(NamedTuple):
+    """How far a fit has come.
+
+    Attributes:
+      step: how many it has made.
+      parameters: of the prior as it is, name -> float32 array.
+      log_prob: its log p(z), until the next look.
+    """
+
+    step: int
+    parameters: dict[str, np.ndarray]
+    log_prob: LogProb
 
 
 def fit_prior(
@@ -179,6 +197,8 @@ def fit_by_gradients(
     names = [name for name in parameters if name not in fixed]
     learnt = [parameters[name] for name in names]
     averages = [tf.Variable(variable) for variable in learnt]
+    averaged = build({**start, **dict(zip(names, averages, strict=True))})
+    log_prob = tf.function(averaged.log_prob, reduce_retracing=True)
     schedule = LearningRate(_OPTIMIZER, FLOW_STEPS)
     optimizer = build_optimizer(_OPTIMIZER, schedule)
     optimizer.build(learnt)
@@ -201,13 +221,14 @@ def fit_by_gradients(
             for average, variable in zip(averages, learnt, strict=True):
                 average.assign(decay * average + (1.0 - decay) * variable)
 
-    def looks() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def looks() -> Iterator[Look]:
+        yield Look(0, start, log_prob)
         for step in range(0, FLOW_STEPS, _LOOK_EVERY):
             train_steps(tf.constant(step, tf.int64))
             now = {n: np.array(v) for n, v in zip(names, averages, strict=True)}
-            yield step + _LOOK_EVERY, start | now
+            yield Look(step + _LOOK_EVERY, start | now, log_prob)
 
-    return _keep_best(title, start, looks(), FLOW_STEPS, build, test, seed)
+    return _keep_best(title, looks(), FLOW_STEPS, test, seed)
 
 
 def fit_mixture(
@@ -240,40 +261,40 @@ def _fit_components(train: Posteriors, test: Posteriors, seed: int, count: int) 
         random_state=seed,
     )
 
-    def parameters() -> dict[str, np.ndarray]:
-        # Draws lie in float32; so must the weights' sum.
-        return {
-            "weights": estimator.weights_.astype(np.float32),
-            "means": estimator.means_.astype(np.float32),
-            "factors": np.linalg.cholesky(estimator.covariances_).astype(np.float32),
-        }
+    mean, std = train.moments()
 
-    def looks() -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def look(step: int, **parameters: np.ndarray) -> Look:
+        # Draws lie in float32; so must the weights' sum.
+        arrays = {name: np.float32(value) for name, value in parameters.items()}
+        return Look(step, arrays, GaussianMixture(arrays).log_prob)
+
+    def looks() -> Iterator[Look]:
+        yield look(
+            0,
+            weights=np.ones(1),
+            means=mean[np.newaxis],
+            factors=np.diag(std)[np.newaxis],
+        )
         for step in range(1, _MIXTURE_ROUNDS + 1):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # a step is one
                 estimator.fit(train.draw(rng, draws))
-            yield step, parameters()
+            yield look(
+                step,
+                weights=estimator.weights_,
+                means=estimator.means_,
+                factors=np.linalg.cholesky(estimator.covariances_),
+            )
 
-    mean, std = train.moments()
-    start = {
-        "weights": np.ones(1, np.float32),
-        "means": mean[np.newaxis],
-        "factors": np.diag(std)[np.newaxis],
-    }
     title = f"gmm, {count} components"
     gain = _LEAST_GAIN * len(mean)
-    return _keep_best(
-        title, start, looks(), _MIXTURE_ROUNDS, GaussianMixture, test, seed, gain
-    )
+    return _keep_best(title, looks(), _MIXTURE_ROUNDS, test, seed, gain)
 
 
 def _keep_best(
     title: str,
-    start: dict[str, np.ndarray],
-    looks: Iterator[tuple[int, dict[str, np.ndarray]]],
+    looks: Iterator[Look],
     total: int,
-    build: Callable[[Parameters], Density],
     test: Posteriors,
     seed: int,
     least_gain: float = 0.0,
@@ -282,10 +303,8 @@ def _keep_best(
 
     Args:
       title: in front of the progress bar.
-      start: parameters without any step.
-      looks: (step, parameters) from time to time, up to `total` steps.
+      looks: from time to time, the first before any step, the last at `total` steps.
       total: see `looks`.
-      build: see `fit_by_gradients`.
       test: what the draws are of.
       seed: of the draws.
       least_gain: of log-likelihood, in nats, that is no standing still.
@@ -293,33 +312,31 @@ def _keep_best(
     count = max(_HELD_OUT, len(test.z_mean))
     held_out = test.draw(np.random.default_rng([seed, 1]), count)
 
-    best, best_step, value = start, 0, mean_log_prob(build(start), held_out)
-    behind, step = 0, 0
+    value, behind = -math.inf, 0
     with tqdm(total=total, desc=f"prior: {title}", unit="step") as progress:
-        for step, parameters in looks:
-            now = mean_log_prob(build(parameters), held_out)
+        for look in looks:
+            now = mean_log_prob(look.log_prob, held_out)
             behind = 0 if now > value + least_gain else behind + 1
-            if now > value:
-                best, best_step, value = parameters, step, now
-            progress.update(step - progress.n)
+            if not look.step or now > value:
+                best, value = look, now
+            progress.update(look.step - progress.n)
             progress.set_postfix_str(f"held-out log-likelihood {now:.4f} nats")
             if behind >= _PATIENCE:
                 break
     facts = {
         "seed": seed,
-        "steps": step,
-        "best_step": best_step,
+        "steps": look.step,
+        "best_step": best.step,
         "held_out_log_prob": value,
-        "num_parameters": sum(array.size for array in best.values()),
+        "num_parameters": sum(array.size for array in best.parameters.values()),
     }
-    return Fit(best, facts)
+    return Fit(best.parameters, facts)
 
 
-def mean_log_prob(density: Density, z: np.ndarray) -> float:
+def mean_log_prob(log_prob: LogProb, z: np.ndarray) -> float:
     """Mean of log p(z), z [N, D] float32, in nats."""
     parts = np.split(z, range(_ROWS, len(z), _ROWS))
-    compute = tf.function(density.log_prob, reduce_retracing=True)
-    return float(np.concatenate([compute(part) for part in parts]).mean())
+    return float(np.concatenate([log_prob(tf.constant(part)) for part in parts]).mean())
 
 
 _FITS: dict[str, Callable[[Posteriors, Posteriors, int], Fit]] = {

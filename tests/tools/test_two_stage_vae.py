@@ -71,5 +71,6 @@ def test_it_finds_a_known_gaussian(monkeypatch):
     gaussian = Posteriors(points(2000), np.full((2000, 2), -10, np.float32))
     fit = two_stage_vae.fit_two_stage_vae(gaussian, gaussian, seed=0)
     entropy = stats.norm.entropy(MEAN, STD).sum()
-    bound = prior_fitting.mean_log_prob(TwoStageVAE(fit.parameters, 50), points(2000))
+    vae = TwoStageVAE(fit.parameters, draws=50)
+    bound = prior_fitting.mean_log_prob(vae.log_prob, points(2000))
     assert -entropy - 0.1 < bound < -entropy + 0.05
