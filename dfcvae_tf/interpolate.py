@@ -12,7 +12,7 @@ file, which is cropped and resized as in training.
 
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from dfcvae_tf import common_flags, image_files
 from dfcvae_tf.command_line import import_tensorflow, run_program
@@ -78,6 +78,11 @@ def main(values: flags.FlagValues) -> None:
     )
     images = chosen_images.load(model.config, data, chosen)
     in_noise = given["space"] == "noise"
+    if in_noise and not model.has_learned_prior:
+        logging.warning(
+            "the prior of %s is N(0, I), where noise and latents are the same",
+            given["run_dir"],
+        )
     ends = model.encode(images)[0]
     start, end = model.to_noise(ends) if in_noise else ends
     points = latent.interpolate(start, end, given["steps"], given["path"])

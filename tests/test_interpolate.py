@@ -100,7 +100,7 @@ def test_the_command(tmp_path):
     assert tf.io.decode_gif((tmp_path / "a.gif").read_bytes()).shape[0] == 11
 
 
-def test_through_noise_ends_are_the_same_and_the_way_is_another(tmp_path, line):
+def test_through_noise_ends_are_the_same_and_the_way_is_another(tmp_path, line, caplog):
     run = RunDir(tmp_path / "run")
     shutil.copytree(resolve(RUN).path, run.path)
     parameters = initial_parameters(np.zeros(5), np.ones(5), seed=0)
@@ -117,3 +117,8 @@ def test_through_noise_ends_are_the_same_and_the_way_is_another(tmp_path, line):
     for place in (0, -1):
         np.testing.assert_allclose(way[place], line[place], atol=2 / 255)
     assert np.abs(way[5] - line[5]).max() > 0.1
+
+    save_prior(run, "standard", {}, {})
+    given[3] = f"--output={tmp_path / 'another way'}/"
+    assert run_here(interpolate, *given, "--space=noise") == 0
+    assert "noise and latents are the same" in caplog.text

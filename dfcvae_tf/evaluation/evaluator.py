@@ -47,6 +47,8 @@ from dfcvae_tf.evaluation.table import ORIGINALS
 from dfcvae_tf.files import read_json
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.metrics.comparisons import Comparisons
+from dfcvae_tf.models.prior import STANDARD
+from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.provenance import describe_process
 
 FORMAT_VERSION = 2
@@ -376,6 +378,7 @@ def _provenance(models: Mapping[str, LoadedRun]) -> dict[str, Any]:
             name: {
                 "run_dir": str(model.run),
                 "step": model.config.training.steps,
+                "prior": read_facts(model.run) or {"kind": STANDARD},
                 **read_json(model.run.config),
             }
             for name, model in models.items()

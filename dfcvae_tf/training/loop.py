@@ -219,6 +219,7 @@ class Trainer:
                         )
                     if self._due(step, training.eval_every) and step < self.total_steps:
                         self._evaluate(step, log)
+            log.end_steps()
             # From here on nothing is lost that the same command does not make anew.
             metrics = self._evaluate(step, log)
             if self.chief:

@@ -68,7 +68,7 @@ class RunLog:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._bar.close()
+        self.end_steps()
         for writer in self._writers.values():
             writer.close()
 
@@ -81,6 +81,10 @@ class RunLog:
         parts = (f"{name} {means[name]:.4g}" for name in self._bar_parts)
         self._bar.set_postfix_str("  ".join([f"{rate:.0f} images/s", *parts]), False)
         self._bar.update(step - self._bar.n)
+
+    def end_steps(self) -> None:
+        """Stops the progress bar's clock: what follows is not training."""
+        self._bar.close()
 
     def write_blocks(self, step: int, learning_rate: float) -> None:
         """Logs the mean over all blocks since the last call."""

@@ -92,6 +92,7 @@ def test_every_part_of_the_evaluation_is_there(evaluation):
         == difference["measures"]["laplacian_variance"]
     )
     assert results["provenance"]["runs"]["dfc"]["step"] == 9375
+    assert results["provenance"]["runs"]["dfc"]["prior"]["kind"] == "flow"
     assert results["provenance"]["versions"]["scikit-learn"]
 
 
