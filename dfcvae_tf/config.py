@@ -255,6 +255,53 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class AdversarialConfig:
+    """A discriminator that learns beside the VAE, and what the VAE hears of it."""
+
+    adversarial_weight: float = setting(
+        0.0,
+        "weight of the adversarial loss; 0 = no discriminator",
+        at_least=0,
+    )
+    adversarial_adaptive: bool = setting(
+        True,
+        "the weight is relative: at 1 the adversarial loss pulls as hard at a picture as "
+        "all others together",
+    )
+    adversarial_loss: Literal["logistic", "hinge"] = setting(
+        "logistic", "of both players; logistic = non-saturating"
+    )
+    adversarial_start: int = setting(
+        0,
+        "step from which the VAE feels the discriminator, which learns from step 0",
+        at_least=0,
+    )
+    adversarial_sample_weight: float = setting(
+        0.0,
+        "how much samples from N(0, I) count in both losses, beside reconstructions, "
+        "which count 1; 0 = none are made",
+        at_least=0,
+    )
+    discriminator_width: int = setting(
+        32, "channels of its first convolution; doubled per halving", above=0
+    )
+    discriminator_learning_rate: float = setting(
+        5e-4, "peak of Adam's (beta1 0.5); it has the schedule of the VAE", above=0
+    )
+    discriminator_r1: float = setting(
+        1.0, "weight of the penalty on its gradient at originals; 0 = off", at_least=0
+    )
+    discriminator_r1_every: int = setting(
+        16, "steps from one penalty to the next, which counts so many times", above=0
+    )
+    discriminator_augment: bool = setting(
+        False,
+        "it sees images changed at random (brightness, saturation, contrast, place, a "
+        "square cut out), so that it does not learn a few by heart",
+    )
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """How long, how fast, and what is written when. Every interval is in steps."""
 
@@ -320,6 +367,7 @@ class Config:
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    adversarial: AdversarialConfig = AdversarialConfig()
     training: TrainingConfig = TrainingConfig()
     image_shape: tuple[int, int, int] | None = None
 
@@ -329,6 +377,7 @@ SECTIONS: dict[str, type] = {
     "model": ModelConfig,
     "objective": ObjectiveConfig,
     "optimizer": OptimizerConfig,
+    "adversarial": AdversarialConfig,
     "training": TrainingConfig,
 }
 
@@ -339,6 +388,8 @@ BEFORE = {
     "data": {"subfolders": "ignore"},
     "model": {"conv_design": "full_resolution"},
 }
+# Sections that runs made before do not have.
+LATER = ("adversarial",)
 
 # What a plain VAE starts from, whatever was set before for a perceptual loss.
 PLAIN_VAE = ObjectiveConfig(objective="vae", pixel_weight=1.0, perceptual_model=None)
@@ -522,7 +573,7 @@ def from_dict(values: dict[str, Any]) -> Config:
     sections: dict[str, Any] = {}
     for section, cls in SECTIONS.items():
         fields = {f.name for f in dataclasses.fields(cls)}
-        found = values.pop(section, None)
+        found = values.pop(section, {} if section in LATER else None)
         if not isinstance(found, dict) or set(found) - fields:
             odd = sorted(set(found) - fields) if isinstance(found, dict) else []
             raise UserError(

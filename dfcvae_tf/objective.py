@@ -1,10 +1,10 @@
 """The objective: a list of terms, each of a forward pass, that add up to the loss.
 
     loss = pixel_weight * pixel + perceptual_weight * sum_l w_l * distance_l
-           + kl_weight(step) * KL
+           + kl_weight(step) * KL + adversarial_weight(step) * adversarial
 
 Every value is per image. `build_objective` makes the terms that settings ask for; a plain
-VAE is an objective without the perceptual one.
+VAE is an objective without the perceptual one, and few have the adversarial one.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from dfcvae_tf import losses
+from dfcvae_tf.adversarial import AdversarialLoss, Adversary
 from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.kl_weight import GivenWeight, KLWeight, TargetRate
@@ -70,6 +71,7 @@ def build_objective(
     config: ObjectiveConfig,
     features: Features | None = None,
     layer_energies: Sequence[float] | None = None,
+    adversary: Adversary | None = None,
 ) -> Objective:
     """Returns the objective that settings ask for.
 
@@ -78,6 +80,7 @@ def build_objective(
       features: the perceptual model; None for a plain VAE.
       layer_energies: mean of ||Phi_l(x)||^2 over training images, one per layer; needed
         with perceptual_normalization="energy".
+      adversary: the discriminator; None without an adversarial loss.
 
     Raises:
       UserError: the number of layer weights is not the number of layers.
@@ -97,6 +100,8 @@ def build_objective(
         assert config.kl_weight is not None  # config.check saw to it
         weight = GivenWeight(config.kl_weight, config.kl_warmup_steps)
     terms.append(KLLoss(weight, config.free_bits))
+    if adversary is not None:
+        terms.append(AdversarialLoss(adversary))
     return Objective(terms, rate)
 
 

@@ -37,6 +37,7 @@ ROWS = [
         "perceptual",
         "data",
     },
+    {"adversarial"},
     {"objective", "loaded_run"},
     {"prior_file"},
     {"checkpoints"},

@@ -46,6 +46,12 @@ class Judgement:
             return None
         return (self.labels == other.labels).astype(np.float64)
 
+    def distance(self, other: "Judgement") -> np.ndarray:
+        """Squared distance of the features over the square of one's own, [N] float64."""
+        own, others = self.features.astype(float), other.features.astype(float)
+        squares = np.square(own - others).sum(axis=1)
+        return squares / np.maximum(np.square(own).sum(axis=1), np.finfo(float).tiny)
+
 
 def join_judgements(parts: Sequence[Judgement]) -> Judgement:
     """Puts judgements of batches by one judge, at least one, one behind the other."""

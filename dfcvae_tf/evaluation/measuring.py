@@ -124,9 +124,12 @@ def _measure_batch(
     )
     for name, output in outputs.items():
         measures = of_runs[name]
-        agrees = judged[ORIGINALS].same_label(judged[name]) if judged else None
-        if agrees is not None:
-            measures["label_agreement"] = agrees
+        if judged:
+            originals = judged[ORIGINALS]
+            measures["feature_distance"] = originals.distance(judged[name])
+            agrees = originals.same_label(judged[name])
+            if agrees is not None:
+                measures["label_agreement"] = agrees
         measures["kl_nats"] = output.kl.sum(axis=1)
         measures["bernoulli_nll"] = output.bernoulli_nll
         measures["negative_elbo"] = output.negative_elbo

@@ -71,6 +71,7 @@ MEASURES = {
     "high_frequency_ratio": Shown(
         "High-frequency energy, of originals'", "{:.3f}", 0, SHARPNESS
     ),
+    "feature_distance": Shown("Distance in held-out features", "{:.3f}", -1, SHARPNESS),
     "mse": Shown("Mean squared error", "{:.4f}", -1, FIDELITY),
     "psnr": Shown("PSNR, dB", "{:.2f}", +1, FIDELITY),
     "ssim": Shown("SSIM", "{:.3f}", +1, FIDELITY),

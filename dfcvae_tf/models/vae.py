@@ -33,6 +33,12 @@ class ForwardPass:
       z_mean, z_log_var: [N, D] float32, the posterior q(z|x).
       z: [N, D] float32, drawn from it.
       outputs: [N, H, W, C] float32, the decoder's, unbounded.
+      judged: the same, for a discriminator; its gradient reaches the decoder multiplied by
+        `judged_weight`, see `VAE.forward`.
+      samples: what the decoder makes of noise from the prior, as `judged`; None where none
+        was given.
+      draws: [N, `augmentation.NUM_DRAWS`] float32 in [0, 1), of the changes that a
+        discriminator sees images with; None without.
       reconstruction: [N, H, W, C] float32, what the outputs show; linear outputs beyond
         [0, 1] stay there.
       prior: the VAE's.
@@ -44,6 +50,9 @@ class ForwardPass:
     z_log_var: tf.Tensor
     z: tf.Tensor
     outputs: tf.Tensor
+    judged: tf.Tensor
+    samples: tf.Tensor | None
+    draws: tf.Tensor | None
     reconstruction: tf.Tensor
     prior: StandardNormal
     step: tf.Tensor | None
@@ -88,6 +97,9 @@ class VAE:
         noise: tf.Tensor,
         step: tf.Tensor | None,
         training: bool,
+        sample_noise: tf.Tensor | None = None,
+        draws: tf.Tensor | None = None,
+        judged_weight: tf.Tensor | float = 1.0,
     ) -> ForwardPass:
         """Encodes images, draws z, decodes it.
 
@@ -96,16 +108,31 @@ class VAE:
           noise: [N, D] float32, standard normal.
           step: [] int64, of training; None in evaluation.
           training: whether batch normalisation takes the batch's statistics.
+          sample_noise: [N, D] float32, standard normal, to decode samples of; or None.
+          draws: see `ForwardPass`.
+          judged_weight: [] float32, of the gradients of `judged` and `samples`.
         """
         z_mean, z_log_var = self.encoder(images, training=training)
         z = sample_z(z_mean, z_log_var, noise)
-        outputs = self.decoder(z, training=training)
-        # Cut off, as an image is, linear outputs would have no gradient to come back by.
-        linear = self.decoder_output == "linear"
-        shown = outputs if linear else tf.sigmoid(outputs)
-        images = tf.convert_to_tensor(images, tf.float32)
+        decoded = self.decoder(z, training=training)
+        # Apart from what is judged, so that the gradients of both can be told apart.
+        outputs = tf.identity(decoded)
+        samples = None
+        if sample_noise is not None:
+            drawn = self.decoder(self.prior.from_noise(sample_noise), training=training)
+            samples = _weigh_gradient(drawn, judged_weight)
         return ForwardPass(
-            images, z_mean, z_log_var, z, outputs, shown, self.prior, step
+            images=tf.convert_to_tensor(images, tf.float32),
+            z_mean=z_mean,
+            z_log_var=z_log_var,
+            z=z,
+            outputs=outputs,
+            judged=_weigh_gradient(decoded, judged_weight),
+            samples=samples,
+            draws=draws,
+            reconstruction=shown(outputs, self.decoder_output),
+            prior=self.prior,
+            step=step,
         )
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
@@ -126,6 +153,21 @@ class VAE:
         # Half an 8-bit step away from black and white, where a logit is infinite.
         images = tf.clip_by_value(outputs, 0.5 / 255, 1 - 0.5 / 255)
         return tf.math.log(images) - tf.math.log1p(-images)
+
+
+def shown(outputs: tf.Tensor, decoder_output: str) -> tf.Tensor:
+    """What a decoder's outputs show while training, of the same shape, float32.
+
+    Linear outputs are not cut off, as an image is: they would have no gradient to come
+    back by.
+    """
+    return outputs if decoder_output == "linear" else tf.sigmoid(outputs)
+
+
+@tf.custom_gradient
+def _weigh_gradient(x: tf.Tensor, weight: tf.Tensor | float) -> tuple:
+    """x, with a gradient that is multiplied by a weight on its way back."""
+    return tf.identity(x), lambda gradient: (weight * gradient, None)
 
 
 def sample_z(z_mean: tf.Tensor, z_log_var: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from dfcvae_tf.adversarial import AdversarialWeight, Adversary
 from dfcvae_tf.config import Config
+from dfcvae_tf.models.discriminator import build_discriminator
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
@@ -55,21 +57,44 @@ def build_features(
         )
 
 
+def build_adversary(
+    config: Config, strategy: tf.distribute.Strategy
+) -> Adversary | None:
+    """Returns the discriminator with fresh weights; None without an adversarial loss."""
+    settings, training = config.adversarial, config.training
+    if not settings.adversarial_weight:
+        return None
+    assert config.image_shape is not None
+    with strategy.scope():
+        discriminator = build_discriminator(
+            config.image_shape,
+            settings.discriminator_width,
+            training.precision,
+            training.seed,
+        )
+        weight = AdversarialWeight(settings)
+    return Adversary(settings, discriminator, weight, config.model.decoder_output)
+
+
 def build_training(
-    config: Config, strategy: tf.distribute.Strategy, objective: Objective
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    objective: Objective,
+    adversary: Adversary | None = None,
 ) -> Training:
-    """Builds networks, optimizer and steps.
+    """Builds networks, optimizers and steps.
 
     Args:
       config: resolved settings: `image_shape` and `training.steps` are there, and the
         precision is not "auto".
       strategy: how replicas run.
-      objective: what is minimised.
+      objective: what the VAE minimises.
+      adversary: what the objective's adversarial term is of, if it has one.
 
     Raises:
       UserError: the network cannot take these images, or the optimizer is unknown.
     """
-    training = config.training
+    training, settings = config.training, config.adversarial
     assert training.steps is not None and config.image_shape is not None
     schedule = optimizers.LearningRate(config.optimizer, training.steps)
     with strategy.scope():
@@ -77,11 +102,23 @@ def build_training(
             config.model, config.image_shape, training.precision, training.seed
         )
         optimizer = optimizers.build_optimizer(config.optimizer, schedule)
-        if training.precision == "mixed_float16":
-            optimizer = keras_compat.LossScaleOptimizer(optimizer)
         ema = config.optimizer.ema_decay > 0
-        player = steps.Player("vae", vae.networks, optimizer, objective, ema)
-        state = steps.TrainState(vae, [player], objective.rate)
+        players = [
+            steps.Player(
+                "vae", vae.networks, _scaled(optimizer, config), objective, ema
+            )
+        ]
+        if adversary is not None:
+            networks = {"discriminator": adversary.discriminator}
+            optimizer = optimizers.build_discriminator_optimizer(config)
+            players.append(
+                steps.Player(
+                    "discriminator", networks, _scaled(optimizer, config), adversary
+                )
+            )
+        state = steps.TrainState(
+            vae, players, objective.rate, adversary.weight if adversary else None
+        )
     inference_vae = build_vae(config.model, config.image_shape, "float32")
     train_step = steps.build_train_step(
         state, training.batch_size, config.optimizer.clip_norm, training.jit_compile
@@ -90,10 +127,24 @@ def build_training(
         state,
         train_step,
         strategy,
-        (training.batch_size, config.model.latent_dim),
-        training.seed,
+        steps.DrawNoise(
+            training.seed,
+            training.batch_size,
+            config.model.latent_dim,
+            samples=adversary is not None and bool(settings.adversarial_sample_weight),
+            draws=adversary is not None and settings.discriminator_augment,
+        ),
         config.optimizer.ema_decay,
     )
     eval_step = steps.build_eval_step(inference_vae, objective, training.seed)
     encoded_kl = steps.build_encoded_kl(inference_vae)
     return Training(state, schedule, train_steps, inference_vae, eval_step, encoded_kl)
+
+
+def _scaled(
+    optimizer: tf.keras.optimizers.Optimizer, config: Config
+) -> tf.keras.optimizers.Optimizer:
+    """The optimizer, in float16 with a loss scale of its own."""
+    if config.training.precision != "mixed_float16":
+        return optimizer
+    return keras_compat.LossScaleOptimizer(optimizer)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from dfcvae_tf import adversarial
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import (
     Checkpoints,
@@ -42,7 +43,11 @@ from dfcvae_tf.picture_files import READER
 from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import devices, keras_compat, steps
-from dfcvae_tf.training.build import build_features, build_training
+from dfcvae_tf.training.build import (
+    build_adversary,
+    build_features,
+    build_training,
+)
 from dfcvae_tf.training.prior_fitting import fit_prior
 from dfcvae_tf.training.signals import StopSignals
 from dfcvae_tf.training.summaries import RunLog, first_non_finite
@@ -168,14 +173,18 @@ class Trainer:
         self.total_steps: int = training.steps
         self.image_shape = config.image_shape
         self.chief = devices.is_chief(strategy)
-        self.train_kl: float | None = None  # of the last block
+        self.last_means: dict[str, float] = {}  # of the last block of steps
         self.prior: Prior = StandardNormal()  # of the samples that are shown
         self.layer_energies = self._layer_energies(features)
+        adversary = build_adversary(config, strategy)
         with strategy.scope():  # a KL weight that is found is a variable
             self.objective = build_objective(
-                config.objective, features, list(self.layer_energies.values())
+                config.objective,
+                features,
+                list(self.layer_energies.values()),
+                adversary,
             )
-        self.training = build_training(config, strategy, self.objective)
+        self.training = build_training(config, strategy, self.objective, adversary)
         self.test_batches = pipeline.eval_batches(
             source,
             "test",
@@ -225,6 +234,7 @@ class Trainer:
             if self.chief:
                 save_inference_weights(self.run, self.training.inference_vae)
                 self._tell_of_rate(metrics)
+                self._tell_of_discriminator()
                 self._fit_prior(step, log)
         return {name: float(v) for name, v in metrics.items() if np.ndim(v) == 0}
 
@@ -244,7 +254,7 @@ class Trainer:
         means = self.training.train_steps(batches, tf.constant(count))
         values = {name: value.numpy() for name, value in means.items()}
         self._check_finite(values, step, step + count)
-        self.train_kl = float(values["kl_nats"])
+        self.last_means = {n: float(v) for n, v in values.items() if v.ndim == 0}
         step += count
         log.add_block(step, count, values, time.monotonic() - started)
         if self._due(step, training.log_every):
@@ -435,8 +445,20 @@ class Trainer:
         rate = self.objective.rate
         if rate is None:
             return
-        if missed := rate.missed(float(metrics["kl_nats"]), self.train_kl):
+        train_kl = self.last_means.get("kl_nats")
+        if missed := rate.missed(float(metrics["kl_nats"]), train_kl):
             logging.warning("%s", missed)
+
+    def _tell_of_discriminator(self) -> None:
+        """Says so where it has won, or knows nothing."""
+        prefix = "discriminator/"
+        means = {
+            name.removeprefix(prefix): value
+            for name, value in self.last_means.items()
+            if name.startswith(prefix)
+        }
+        if means and (said := adversarial.verdict(means)):
+            logging.warning("%s", said)
 
     def _fit_prior(self, step: int, log: RunLog) -> None:
         """Fits the prior that is asked for, unless there is one, and shows its samples."""

@@ -1,12 +1,13 @@
 """Optimizers by name and the learning rate over time."""
 
+import dataclasses
 import inspect
 import math
 from typing import Any
 
 import tensorflow as tf
 
-from dfcvae_tf.config import OptimizerConfig
+from dfcvae_tf.config import Config, OptimizerConfig
 from dfcvae_tf.errors import UserError, unknown_name
 
 # Optimizers of tensorflow-addons that have no equal in Keras and need no more than a
@@ -86,6 +87,15 @@ def build_optimizer(
         n.lower(): c for n, c in vars(tfa.optimizers).items() if inspect.isclass(c)
     }
     return classes[name](learning_rate=schedule)
+
+
+def build_discriminator_optimizer(config: Config) -> tf.keras.optimizers.Optimizer:
+    """Returns Adam, with as little memory as players that move need (Radford et al. 2016)."""
+    assert config.training.steps is not None
+    rate = config.adversarial.discriminator_learning_rate
+    settings = dataclasses.replace(config.optimizer, learning_rate=rate)
+    schedule = LearningRate(settings, config.training.steps)
+    return tf.keras.optimizers.Adam(schedule, beta_1=0.5, beta_2=0.99)
 
 
 def decay_at(ema_decay: float, steps: tf.Tensor) -> tf.Tensor:

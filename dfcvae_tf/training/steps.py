@@ -5,17 +5,24 @@ A VAE is one player. Several players take their gradients from the same forward 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from dfcvae_tf.adversarial import AdversarialWeight
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.kl_weight import TargetRate
+from dfcvae_tf.models.augmentation import NUM_DRAWS
 from dfcvae_tf.models.vae import VAE, ForwardPass
 from dfcvae_tf.objective import Objective
 from dfcvae_tf.training import keras_compat
 from dfcvae_tf.training.optimizers import decay_at
 
 Metrics = dict[str, tf.Tensor]
+# Squared gradients at the decoder's outputs: of all terms but the adversarial one; of that
+# one, unweighted.
+AT_OUTPUTS = ("others_gradient_squared", "adversarial_gradient_squared")
 
 
 class Player:
@@ -113,15 +120,21 @@ class TrainState:
       vae: the networks of the forward pass.
       players: who learns; the first trains the VAE.
       rate: what finds the KL weight; None where it is given.
+      balance: what finds the adversarial weight; None without a discriminator.
       step: [] int64, number of steps done.
     """
 
     def __init__(
-        self, vae: VAE, players: Sequence[Player], rate: TargetRate | None = None
+        self,
+        vae: VAE,
+        players: Sequence[Player],
+        rate: TargetRate | None = None,
+        balance: AdversarialWeight | None = None,
     ):
         """Makes the state; under a distribution strategy, inside its scope."""
         self.vae = vae
         self.rate = rate
+        self.balance = balance
         self.players = tuple(players)
         self.step = tf.Variable(
             0,
@@ -140,6 +153,8 @@ class TrainState:
             lists[f"{prefix}ema"] = player.ema
         if self.rate is not None:
             lists["rate"] = self.rate.variables
+        if self.balance is not None:
+            lists["balance"] = self.balance.variables
         return lists
 
     def copy_inference_weights(self, target: VAE, averaged: bool = True) -> None:
@@ -154,6 +169,51 @@ class TrainState:
             to.assign(value.read_value())
 
 
+class Noise(NamedTuple):
+    """What is random in a step: functions of seed and step alone.
+
+    Attributes:
+      posterior: [N, D] float32, standard normal, of the images' z.
+      samples: the same, of samples; None where none are made.
+      draws: [N, `augmentation.NUM_DRAWS`] float32, uniform in [0, 1); None where a
+        discriminator sees images unchanged.
+    """
+
+    posterior: tf.Tensor
+    samples: tf.Tensor | None = None
+    draws: tf.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class DrawNoise:
+    """Step, [] int64 -> its noise.
+
+    Attributes:
+      seed: of all of it.
+      batch_size: over all replicas.
+      latent_dim: D.
+      samples, draws: whether there are any, see `Noise`.
+    """
+
+    seed: int
+    batch_size: int
+    latent_dim: int
+    samples: bool = False
+    draws: bool = False
+
+    def __call__(self, step: tf.Tensor) -> Noise:
+        shape = [self.batch_size, self.latent_dim]
+        posterior = latent_noise(self.seed, step, shape)
+        samples = draws = None
+        # Seeds of runs are below 2**32: these are no other run's.
+        if self.samples:
+            samples = latent_noise(self.seed + 2**32, step, shape)
+        if self.draws:
+            seed = [self.seed + 2**33, step]
+            draws = tf.random.stateless_uniform([self.batch_size, NUM_DRAWS], seed)
+        return Noise(posterior, samples, draws)
+
+
 def latent_noise(seed: int, step: tf.Tensor, shape: list[int]) -> tf.Tensor:
     """Standard normal noise of one step: a function of seed and step alone, float32."""
     return tf.random.stateless_normal(shape, seed=[tf.cast(seed, tf.int64), step])
@@ -164,7 +224,7 @@ def build_train_step(
     batch_size: int,
     clip_norm: float = 0.0,
     jit_compile: bool = False,
-) -> Callable[[tf.Tensor, tf.Tensor], Metrics]:
+) -> Callable[[tf.Tensor, Noise], Metrics]:
     """Returns the step of one replica.
 
     Args:
@@ -174,15 +234,16 @@ def build_train_step(
       jit_compile: compile the forward and backward pass with XLA.
 
     Returns:
-      (images [n, H, W, C] float32 in [0, 1], noise [n, D]) -> name -> float32: this
+      (images [n, H, W, C] float32 in [0, 1], noise of n) -> name -> float32: this
       replica's share of the batch means (they add up over replicas), the same of
-      "gradient_norm", and with loss scaling of "skipped_steps" (0 or 1).
+      "gradient_norm", and with loss scaling of "skipped_steps" (0 or 1); with a
+      discriminator the squared gradients that `AdversarialWeight.update` takes.
 
     Raises:
       UserError: replicas would have to meet inside of a compiled function, for batch
         normalisation.
     """
-    players = state.players
+    players, balance = state.players, state.balance
     if jit_compile and any(
         getattr(layer, "synchronized", False)
         for player in players
@@ -196,10 +257,18 @@ def build_train_step(
         )
 
     def compute_gradients(
-        images: tf.Tensor, noise: tf.Tensor, step: tf.Tensor, scales: list[tf.Tensor]
+        images: tf.Tensor, noise: Noise, step: tf.Tensor, scales: list[tf.Tensor]
     ) -> tuple[list[list[tf.Tensor]], list[Metrics]]:
         with tf.GradientTape(persistent=len(players) > 1) as tape:
-            forward = state.vae.forward(images, noise, step, training=True)
+            forward = state.vae.forward(
+                images,
+                noise.posterior,
+                step,
+                training=True,
+                sample_noise=noise.samples,
+                draws=noise.draws,
+                judged_weight=1.0 if balance is None else balance(step),
+            )
             terms = [player.objective(forward) for player in players]
             # Every replica divides by the size of the whole batch, so that the sum of
             # the replicas' gradients is the gradient of the batch mean.
@@ -207,21 +276,30 @@ def build_train_step(
                 tf.reduce_sum(values["loss"]) / batch_size * scale
                 for values, scale in zip(terms, scales, strict=True)
             ]
-        gradients = [
+        # Of the first player's loss at the decoder's outputs as well.
+        outputs = {}
+        if balance is not None:
+            at = (forward.outputs, forward.judged)
+            outputs = dict(zip(AT_OUTPUTS, at, strict=True))
+        first, at_outputs = tape.gradient(
+            scaled_losses[0], (players[0].trainable_variables, outputs)
+        )
+        gradients = [first] + [
             tape.gradient(loss, player.trainable_variables)
-            for loss, player in zip(scaled_losses, players, strict=True)
+            for loss, player in zip(scaled_losses[1:], players[1:], strict=True)
         ]
         means = [
             {k: tf.reduce_sum(v, axis=0) / batch_size for k, v in values.items()}
             for values in terms
         ]
+        means[0] |= {k: tf.reduce_sum(tf.square(v)) for k, v in at_outputs.items()}
         return gradients, means
 
     if jit_compile:
         # Not around the update: replicas cannot meet inside of a compiled function.
         compute_gradients = tf.function(compute_gradients, jit_compile=True)
 
-    def train_step(images: tf.Tensor, noise: tf.Tensor) -> Metrics:
+    def train_step(images: tf.Tensor, noise: Noise) -> Metrics:
         scales = [keras_compat.loss_scale(player.optimizer) for player in players]
         gradients, means = compute_gradients(
             images, noise, tf.identity(state.step), scales
@@ -238,10 +316,9 @@ def build_train_step(
 
 def build_train_steps(
     state: TrainState,
-    train_step: Callable[[tf.Tensor, tf.Tensor], Metrics],
+    train_step: Callable[[tf.Tensor, Noise], Metrics],
     strategy: tf.distribute.Strategy,
-    noise_shape: tuple[int, int],
-    seed: int,
+    draw_noise: DrawNoise,
     ema_decay: float,
 ) -> Callable[[Iterator, tf.Tensor], Metrics]:
     """Returns a function that runs several steps without coming back to Python.
@@ -250,8 +327,7 @@ def build_train_steps(
       state: what the steps change.
       train_step: the step of one replica.
       strategy: how replicas run.
-      noise_shape: (batch size over all replicas, latent dimensions).
-      seed: seed of the latent noise.
+      draw_noise: what is random in a step.
       ema_decay: decay of the moving averages; unused without them.
 
     Returns:
@@ -262,11 +338,12 @@ def build_train_steps(
         # All replicas draw the whole batch's noise and take their rows, so that the
         # result does not depend on how many there are. Drawn outside of the compiled
         # step: XLA's random numbers are others.
-        images = batch["image"]
-        size = noise_shape[0] // strategy.num_replicas_in_sync
+        size = draw_noise.batch_size // strategy.num_replicas_in_sync
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        noise = latent_noise(seed, step, list(noise_shape))
-        return train_step(images, noise[replica * size : (replica + 1) * size])
+        own = slice(replica * size, (replica + 1) * size)
+        noise = draw_noise(step)
+        parts = (None if part is None else part[own] for part in noise)
+        return train_step(batch["image"], Noise(*parts))
 
     def update_ema() -> None:
         decay = decay_at(ema_decay, state.step)
@@ -283,6 +360,9 @@ def build_train_steps(
         if state.rate is not None:
             others = means["loss"] - means["kl_loss"]
             state.rate.update(state.step, means["kl_nats"], others)
+        if state.balance is not None:
+            others, own = (means.pop(name) for name in AT_OUTPUTS)
+            state.balance.update(others, own)
         state.step.assign_add(1)
         update_ema()
         return means

@@ -9,6 +9,7 @@ from dfcvae_tf.checkpoints import Inputs, load_for_inference, write_config
 from dfcvae_tf.data.digits import DIGITS
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation.judge import (
+    Judgement,
     assess_worth,
     build_judge,
     check_is_held_out,
@@ -39,6 +40,14 @@ def test_the_bundled_judge_knows_digits():
     assert (judged.labels == sample["test_labels"][:1000]).mean() > 0.99
     assert judged.features.shape == (1000, 96)
     assert judged.confidence.min() >= 0.1 and judged.confidence.max() <= 1
+
+
+def test_distance_of_features_is_relative_to_their_own_size():
+    first, second = (
+        Judgement(np.array(features, np.float32), None, None)
+        for features in ([[3, 4], [1, 0], [0, 0]], [[0, 4], [1, 0], [0, 0]])
+    )
+    np.testing.assert_allclose(first.distance(second), [9 / 25, 0, 0])
 
 
 def test_no_judge_where_none_fits():

@@ -30,7 +30,14 @@ ARGUMENTS = [
     "--checkpoint_every=20",
     "--log_every=20",
 ]
-DFC = ["--objective=dfc_vae", "--perceptual_model=mnist_classifier"]
+DFC = [
+    "--objective=dfc_vae",
+    "--perceptual_model=mnist_classifier",
+    "--adversarial_weight=0.5",
+    "--adversarial_sample_weight=0.5",
+    "--discriminator_width=2",
+    "--discriminator_augment",
+]
 MIRRORED = ["--distribution=mirrored", "--device=cpu"]
 # Trains in turn, with each of the lists of arguments that it is given; prints exit codes.
 ON_TWO_CPUS = """

@@ -17,7 +17,11 @@ from dfcvae_tf.objective import Objective, build_objective
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.training import keras_compat, steps
-from dfcvae_tf.training.build import build_features, build_training
+from dfcvae_tf.training.build import (
+    build_adversary,
+    build_features,
+    build_training,
+)
 
 SHAPE = (8, 8, 1)
 BATCH = 8
@@ -51,6 +55,7 @@ def begin(
     objective=None,
     target_kl=None,
     images=None,
+    adversarial=(),
 ):
     """Returns the state of a tiny VAE, and what trains it: steps -> mean metrics.
 
@@ -63,8 +68,10 @@ def begin(
         settings |= {"target_kl": target_kl, "optimizer": "adam"}
     config = apply_settings(CONFIG, settings)
     config = dataclasses.replace(config, model=model, image_shape=shape)
-    objective = objective or build_objective(config.objective)
-    training = build_training(config, strategy, objective)
+    config = apply_settings(config, dict(adversarial))
+    adversary = build_adversary(config, strategy)
+    objective = objective or build_objective(config.objective, adversary=adversary)
+    training = build_training(config, strategy, objective, adversary)
     state = training.state
     done = Checkpoints(start, 1, state.checkpointed()).restore_newest() if start else 0
     if images is None:
@@ -304,6 +311,7 @@ def test_batch_norm_over_replicas_cannot_be_compiled():
         layers = (Layer(),)
 
     class State:
+        balance = None
         players = (SimpleNamespace(networks={"encoder": Network}),)
 
     with pytest.raises(UserError, match="--jit_compile cannot average"):
@@ -381,7 +389,11 @@ def test_players_each_lower_their_own_loss(settings, tmp_path):
     state = steps.TrainState(training.state.vae, [*training.state.players, player])
     start = [v.numpy() for v in critic.trainable_variables]
     train_steps = steps.build_train_steps(
-        state, steps.build_train_step(state, BATCH), strategy, (BATCH, 3), 7, 0.9
+        state,
+        steps.build_train_step(state, BATCH),
+        strategy,
+        steps.DrawNoise(7, BATCH, 3),
+        0.9,
     )
     dataset = tf.data.Dataset.from_tensor_slices({"image": IMAGES}).repeat()
     metrics = {
@@ -408,6 +420,112 @@ def test_players_each_lower_their_own_loss(settings, tmp_path):
     assert Checkpoints(tmp_path, 1, saved).restore_newest() == 34
     for value, variable in zip(after, critic.trainable_variables, strict=True):
         np.testing.assert_array_equal(value, variable.numpy())
+
+
+ADVERSARIAL = (
+    ("adversarial_weight", 0.5),
+    ("adversarial_sample_weight", 0.5),
+    ("discriminator_augment", True),
+    ("discriminator_r1_every", 2),
+    ("discriminator_width", 2),
+)
+
+
+def test_a_step_with_a_discriminator_is_gradient_descent_of_both():
+    adversarial = dict(ADVERSARIAL) | {"adversarial_adaptive": False}
+    adversarial |= {"discriminator_augment": False}
+    state, train = begin(adversarial=adversarial)
+    vae, discriminator = fresh_vae(), state.players[1].networks["discriminator"]
+    zero = tf.constant(0, tf.int64)
+    noise = steps.DrawNoise(7, BATCH, 3, samples=True)(zero)
+    with tf.GradientTape() as tape:
+        z_mean, z_log_var = vae.encoder(IMAGES[0])
+        outputs = vae.decoder(sample_z(z_mean, z_log_var, noise.posterior))
+        cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(IMAGES[0], outputs)
+        kl = 0.5 * tf.reduce_sum(z_mean**2 + tf.exp(z_log_var) - 1 - z_log_var)
+        fooled = [
+            -tf.reduce_sum(tf.math.log_sigmoid(discriminator(tf.sigmoid(made))))
+            for made in (outputs, vae.decoder(noise.samples))
+        ]
+        adversarial_loss = 0.5 * (fooled[0] + 0.5 * fooled[1]) / 1.5
+        loss = tf.reduce_sum(cross_entropy) + 0.5 * kl + adversarial_loss
+        loss /= BATCH
+    gradients = tape.gradient(loss, vae.trainable_variables)
+    pairs = zip(vae.trainable_variables, gradients, strict=True)
+    expected = joined(variable - 0.01 * gradient for variable, gradient in pairs)
+    before = joined(discriminator.trainable_variables)
+    metrics = train(1)
+    np.testing.assert_allclose(weights(state), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
+    assert metrics["discriminator/gradient_penalty"] > 0
+    # Adam's first step is as long as its rate, wherever there is a gradient.
+    moved = np.abs(joined(discriminator.trainable_variables) - before)
+    assert np.median(moved[moved > 0]) == pytest.approx(5e-4, rel=1e-2)
+
+
+def test_before_its_first_step_the_vae_learns_as_if_alone():
+    alone, _ = run()
+    state, train = begin(adversarial=dict(ADVERSARIAL) | {"adversarial_start": 4})
+    kernel = state.players[1].trainable_variables[0]
+    before = np.array(kernel)
+    train(4)
+    np.testing.assert_allclose(weights(state), weights(alone), atol=1e-6)
+    assert np.abs(np.array(kernel) - before).max() > 0
+    train(1)
+    assert np.abs(weights(state) - weights(run(num_steps=5)[0])).max() > 1e-5
+
+
+def test_an_adaptive_weight_makes_both_pull_equally_hard():
+    images = tf.constant(IMAGES[0])
+    state, train = begin(adversarial={"adversarial_weight": 1.0})
+    weight = float(train(2)["adversarial_weight"])
+    assert weight > 0
+    vae, discriminator = state.vae, state.players[1].networks["discriminator"]
+    noise = steps.latent_noise(7, state.step.read_value(), [BATCH, 3])
+    forward = vae.forward(images, noise, state.step, training=True)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(forward.outputs)
+        recon = tf.sigmoid(forward.outputs)
+        others = tf.reduce_sum(
+            tf.nn.sigmoid_cross_entropy_with_logits(images, forward.outputs)
+        )
+        own = -tf.reduce_sum(tf.math.log_sigmoid(discriminator(recon)))
+    norms = [tf.norm(tape.gradient(loss, forward.outputs)) for loss in (others, own)]
+    found = float(state.balance(state.step.read_value()))
+    assert found == pytest.approx(float(norms[0] / norms[1]), rel=0.2)
+
+
+def test_both_players_go_on_from_a_checkpoint_as_if_they_never_stopped(tmp_path):
+    settings = {"ema_decay": 0.9, "adversarial": ADVERSARIAL}
+    straight, train = begin(**settings)
+    train(3)
+    Checkpoints(tmp_path, 1, straight.checkpointed()).save(3)
+    train(2)
+    resumed, train = begin(start=tmp_path, **settings)
+    train(2)
+    lists = straight.checkpointed()
+    assert {"discriminator_network", "discriminator_optimizer", "balance"} <= set(lists)
+    for name, variables in lists.items():
+        for a, b in zip(variables, resumed.checkpointed()[name], strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["jit_compile", "mixed_float16"])
+def test_a_discriminator_with_xla_and_mixed_precision(setting):
+    exact = setting == "jit_compile"
+    if exact and not keras_compat.KERAS_3:
+        pytest.skip("XLA of TensorFlow 2.15 has no gradient of resize")
+    given = {setting: True} if exact else {"precision": setting}
+    _, expected = run(num_steps=2, adversarial=ADVERSARIAL)
+    _, metrics = run(num_steps=2, adversarial=ADVERSARIAL, **given)
+    assert ("discriminator/skipped_steps" in metrics) is not exact
+    skipped = () if exact else ("gradient_norm",)  # float16's scale starts too high
+    tolerance = 1e-4 if exact else 0.05
+    for name in set(expected).difference(skipped):
+        np.testing.assert_allclose(
+            metrics[name], expected[name], tolerance, tolerance, err_msg=name
+        )
 
 
 def test_the_start_is_one_for_every_objective_and_perceptual_model():
