@@ -129,6 +129,7 @@ def test_settings_that_an_earlier_version_did_not_have_get_their_default():
     config = preset_config("mnist-vae")
     values = config_lib.to_dict(config)
     del values["model"]["decoder_output"], values["optimizer"]["decay_stages"]
+    del values["adversarial"]
     assert config_lib.from_dict(values) == config
     # Folders had no meaning yet; whether that makes other data is told by the data.
     del values["data"]["subfolders"], values["data"]["background"]

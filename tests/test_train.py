@@ -74,6 +74,26 @@ def test_a_network_whose_layers_have_no_names_can_be_loaded(tmp_path, monkeypatc
     )
 
 
+def test_a_discriminator_learns_beside_the_vae_and_stays_in_checkpoints(
+    tmp_path, caplog, capsys
+):
+    run = RunDir(tmp_path / "run")
+    arguments = [*SMALL, "--objective=vae", "--steps=40", f"--run_dir={run}"]
+    arguments += ["--adversarial_weight=0.5", "--adversarial_start=5"]
+    arguments += ["--discriminator_learning_rate=0.01", "--discriminator_r1=0"]
+    arguments.append("--warmup_steps=0")
+    assert train_here(*arguments) == 0
+    # After so few steps images are grey, which is easily told.
+    assert "the discriminator tells" in caplog.text and "it has won" in caplog.text
+    lines = [m for m in metrics_of(run.path) if m["split"] == "train"]
+    for name in ("loss", "real_logits", "fake_logits", "gradient_penalty"):
+        assert all(math.isfinite(line[f"discriminator/{name}"]) for line in lines)
+    assert lines[-1]["adversarial_loss"] > 0 and lines[-1]["adversarial_weight"] > 0
+    assert not [name for name in read_arrays(run.weights) if "discriminator" in name]
+    assert train_here(*arguments, "--discriminator_learning_rate=1e-3") == 2
+    assert "discriminator_learning_rate" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A finished run; to be read only."""

@@ -78,7 +78,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "contestants",
         ["fit", "float32", "mixed_bfloat16"],
-        "train: fit = the article's way in Keras, or a --precision of this program",
+        "train: fit = the article's way in Keras, a --precision of this program, or "
+        "adversarial = it in float32 with a discriminator",
         flag_values=values,
     )
     flags.DEFINE_string(

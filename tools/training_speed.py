@@ -16,8 +16,9 @@ from dfcvae_tf.exporting import latency
 from dfcvae_tf.presets import preset_config
 from tools.contestants import Contestant, answer, take_turns
 
-# Keras' `fit`, and precisions of this program.
-CONTESTANTS = ("fit", "float32", "mixed_bfloat16", "mixed_float16")
+# Keras' `fit`, precisions of this program, and it in float32 with a discriminator.
+ADVERSARIAL = "adversarial"
+CONTESTANTS = ("fit", "float32", "mixed_bfloat16", "mixed_float16", ADVERSARIAL)
 _SHAPE = (28, 28, 1)
 
 
@@ -94,6 +95,9 @@ def _serve_training(pipe: Any, name: str, batch_size: int) -> None:
     import_tensorflow()
     if name == "fit":
         train_steps = _fit(batch_size)
+    elif name == ADVERSARIAL:
+        config = apply_settings(_config(batch_size), {"adversarial_weight": 1.0})
+        train_steps = build_training(config, _SHAPE, "float32")
     else:
         train_steps = build_training(_config(batch_size), _SHAPE, name)
 
@@ -199,13 +203,14 @@ def build_training(
     strategy = tf.distribute.get_strategy()
     features = build.build_features(config, strategy)
     energies = [1.0] * len(features.layers) if features else None
-    objective = build_objective(config.objective, features, energies)
-    train_steps = build.build_training(config, strategy, objective).train_steps
+    adversary = build.build_adversary(config, strategy)
+    objective = build_objective(config.objective, features, energies, adversary)
+    built = build.build_training(config, strategy, objective, adversary)
     source = open_source(config.data, training.seed)
     batches = iter(
         train_batches(source, config.data, shape, training.batch_size, training.seed)
     )
-    return lambda count: train_steps(batches, tf.constant(count))["loss"].numpy()
+    return lambda count: built.train_steps(batches, tf.constant(count))["loss"].numpy()
 
 
 def _fit(batch_size: int) -> Callable[[int], None]:
