@@ -8,6 +8,7 @@ counts, so a crash at any point leaves the previous checkpoints as they were.
 import dataclasses
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,21 +219,38 @@ def differences(run: RunDir, config: Config, inputs: Inputs) -> list[str]:
     """
     different = config_lib.differing_settings(read_config(run), config)
     found = [f"{name} {old} -> {new}" for name, (old, new) in different.items()]
+    if other := other_images(run, inputs.data_digest, inputs.num_images):
+        found.append(other)
     was = read_provenance(run)
-    if was.get("data_digest", inputs.data_digest) != inputs.data_digest:
-        counts = [
-            " + ".join(f"{count} {split}" for split, count in numbers.items())
-            for numbers in (was["num_images"], inputs.num_images)
-        ]
-        if counts[0] == counts[1]:
-            found.append("other images: their names or sizes are not the same")
-        else:
-            found.append(f"images {counts[0]} -> {counts[1]}")
     for setting, digest in inputs.model_digests.items():
         if was.get("model_digests", {}).get(setting, digest) != digest:
             path = getattr(config.objective, setting)
             found.append(f"{setting}: the content of {path} has changed")
     return found
+
+
+def other_images(
+    run: RunDir, data_digest: str, num_images: Mapping[str, int]
+) -> str | None:
+    """Returns in words how images differ from those of a run; None where they do not.
+
+    Args:
+      run: the run; of one of a version that did not keep a digest, nothing is said.
+      data_digest, num_images: of the images, see `Inputs`.
+
+    Raises:
+      UserError: config.json is missing or no JSON.
+    """
+    was = read_provenance(run)
+    if was.get("data_digest", data_digest) == data_digest:
+        return None
+    counts = [
+        " + ".join(f"{count} {split}" for split, count in numbers.items())
+        for numbers in (was["num_images"], num_images)
+    ]
+    if counts[0] == counts[1]:
+        return "other images: their names or sizes are not the same"
+    return f"images {counts[0]} -> {counts[1]}"
 
 
 def read_provenance(run: RunDir) -> dict[str, Any]:
@@ -316,7 +334,8 @@ def _chosen_prior(config: Config, run: RunDir, name: str | None) -> Prior:
     if found is None or (name == "learned" and isinstance(found, StandardNormal)):
         raise UserError(
             f"{run} has no learned prior: `python -m dfcvae_tf.fit_prior "
-            f"--run_dir={run}` fits one, and with --prior={STANDARD} settles on N(0, I)"
+            f"--run_dir={shlex.quote(str(run))}` fits one, and with "
+            f"--prior={STANDARD} settles on N(0, I)"
         )
     return found
 

@@ -64,11 +64,11 @@ def define_data(values: flags.FlagValues, dataset_help: str) -> None:
     )
 
 
-def define_run_dir(values: flags.FlagValues) -> None:
-    """Defines --run_dir."""
-    flags.DEFINE_string(
-        "run_dir", None, "a finished run, or pretrained:NAME", flag_values=values
-    )
+def define_run_dir(
+    values: flags.FlagValues, what: str = "a finished run, or pretrained:NAME"
+) -> None:
+    """Defines --run_dir; `what` it takes."""
+    flags.DEFINE_string("run_dir", None, what, flag_values=values)
 
 
 def define_judge(values: flags.FlagValues) -> None:
@@ -119,8 +119,8 @@ def define_temperature(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "temperature",
         1.0,
-        "standard deviation of the latents of samples: below 1 more typical images, 0 "
-        "the same image every time (default: 1)",
+        "standard deviation of the noise that the prior makes latents of: below 1 more "
+        "typical images, 0 the same image every time (default: 1)",
         flag_values=values,
     )
     flags.register_validator(

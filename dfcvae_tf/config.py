@@ -7,6 +7,7 @@ that it takes. This module does not import TensorFlow, so `--help` answers at on
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -150,7 +151,8 @@ class ObjectiveConfig:
     target_kl: float | None = setting(
         None,
         "KL in nats per (test) image to end with; the KL weight is found for it",
-        above=0,
+        at_least=0.001,
+        below=1_000_000,
     )
     kl_warmup_steps: int = setting(
         0, "steps over which the KL weight rises linearly from 0", at_least=0
@@ -462,6 +464,13 @@ def _check_together(config: Config) -> None:
         raise UserError(
             "--decoder_output=linear gives no probabilities for --pixel_loss=bernoulli; "
             "choose --pixel_loss=gaussian, or --decoder_output=sigmoid"
+        )
+    free_nats = model.latent_dim * objective.free_bits * math.log(2)
+    if objective.target_kl is not None and free_nats >= objective.target_kl:
+        raise UserError(
+            f"--free_bits={objective.free_bits:g} leaves {free_nats:.4g} nats of "
+            f"{model.latent_dim} latents unpenalised, and no KL weight brings them to "
+            f"--target_kl={objective.target_kl:g}; leave --free_bits out"
         )
     _check_objective(objective)
 

@@ -4,8 +4,9 @@
   python -m dfcvae_tf.evaluate --runs=vae=pretrained:mnist_vae,dfc=pretrained:mnist_dfc_vae
 
 Of two runs, differences are those of the one given later above the one given earlier, so
-give the one to compare with first. Writes report.html (one file, opens anywhere), report.json, figures/ and projector/ (for
-`tensorboard --logdir=…/projector`) to the output folder, and a table to the terminal.
+give the one to compare with first. Writes report.html (one file, opens anywhere),
+report.json, figures/ and projector/ (for `tensorboard --logdir=…/projector`) to the output
+folder, and a table to the terminal.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ like them. It is written beside the run's weights, and every program uses it fro
 
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
@@ -20,7 +20,7 @@ from dfcvae_tf.run_dir import PRETRAINED_PREFIX, resolve
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
-    common_flags.define_run_dir(values)
+    common_flags.define_run_dir(values, "a finished run")
     flags.DEFINE_enum(
         "prior",
         "flow",
@@ -41,16 +41,18 @@ def main(values: flags.FlagValues) -> None:
     common_flags.require(given, "run_dir")
     if given["run_dir"].startswith(PRETRAINED_PREFIX):
         raise UserError(
-            f"{given['run_dir']} ships with the package; copy it to fit anew"
+            f"{given['run_dir']} ships with the package, and its prior with it; to fit "
+            f"another, copy {resolve(given['run_dir'])} and name the copy"
         )
     run = resolve(given["run_dir"])
 
     import_tensorflow()
-    from dfcvae_tf.checkpoints import load_for_inference
+    from dfcvae_tf.checkpoints import load_for_inference, other_images
     from dfcvae_tf.data import run_images
     from dfcvae_tf.data.registry import open_source
     from dfcvae_tf.files import locked
-    from dfcvae_tf.training.prior_fitting import fit_prior
+    from dfcvae_tf.models.prior import STANDARD
+    from dfcvae_tf.training.prior_fitting import describe_fit, fit_prior
 
     with locked(run.path):
         model = load_for_inference(given["run_dir"], prior="standard")
@@ -58,15 +60,19 @@ def main(values: flags.FlagValues) -> None:
             model.config, given["dataset"], given["data_dir"], given["offline"]
         )
         source = open_source(data, model.config.training.seed)
+        other = other_images(model.run, source.digest, source.num_examples)
+        if other and given["prior"] != STANDARD:
+            logging.warning(
+                "%s was trained on other images (%s); the prior becomes that of these",
+                given["run_dir"],
+                other,
+            )
         run_images.check_channels(model.config, data, source)
         facts = fit_prior(model, given["prior"], data, source, given["seed"])
     if not facts:
         print(f"{given['run_dir']}: samples are drawn from N(0, I)")
         return
-    print(
-        f"wrote {model.run.prior}: {given['prior']}, held-out log-likelihood "
-        f"{facts['held_out_log_prob']:.4f} nats after {facts['best_step']} steps"
-    )
+    print(f"wrote {model.run.prior}: {describe_fit(given['prior'], facts)}")
 
 
 def run() -> None:

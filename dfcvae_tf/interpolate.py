@@ -71,13 +71,15 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.checkpoints import load_for_inference
     from dfcvae_tf.data import run_images
     from dfcvae_tf.metrics import latent
+    from dfcvae_tf.models.prior import STANDARD
 
-    model = load_for_inference(given["run_dir"])
+    in_noise = given["space"] == "noise"
+    prior = None if in_noise else STANDARD  # which then nobody asks
+    model = load_for_inference(given["run_dir"], prior=prior)
     data = run_images.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
     images = chosen_images.load(model.config, data, chosen)
-    in_noise = given["space"] == "noise"
     if in_noise and not model.has_learned_prior:
         logging.warning(
             "the prior of %s is N(0, I), where noise and latents are the same",

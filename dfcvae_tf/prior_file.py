@@ -5,6 +5,7 @@ it would draw other pictures without a word, so it is not read then.
 """
 
 import json
+import shlex
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,6 @@ def _damaged(run: RunDir, reason: str) -> UserError:
 
 def _mend(run: RunDir) -> str:
     return (
-        f"`python -m dfcvae_tf.fit_prior --run_dir={run}` fits it anew, and with "
+        f"`python -m dfcvae_tf.fit_prior --run_dir={shlex.quote(str(run))}` fits it anew, and with "
         f"--prior={STANDARD} settles on N(0, I)"
     )

@@ -47,7 +47,10 @@ def main(values: flags.FlagValues) -> None:
     images = model.sample(count, given["seed"], given["temperature"])
     columns = math.ceil(math.sqrt(count))
     image_files.write_images(given["output"], images, columns, given["scale"])
-    print(f"wrote {given['output']}: {count} samples of {given['run_dir']}")
+    prior = "its learned prior" if model.has_learned_prior else "N(0, I)"
+    print(
+        f"wrote {given['output']}: {count} samples of {given['run_dir']}, from {prior}"
+    )
 
 
 def run() -> None:

@@ -53,17 +53,24 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(f"{run_dir} ships with the package; choose another --run_dir")
 
     import_tensorflow()
+    from dfcvae_tf.models.prior import STANDARD
+    from dfcvae_tf.prior_file import read_facts
     from dfcvae_tf.training.loop import train
+    from dfcvae_tf.training.prior_fitting import describe_fit
     from dfcvae_tf.training.summaries import metrics_table
 
+    run = RunDir(run_dir)
     metrics = train(
         config,
-        RunDir(run_dir),
+        run,
         override=bool(values["override"].value),
         perceptual_model_named="perceptual_model" in settings,
     )
     if metrics:
         print(metrics_table(metrics, config.model.latent_dim))
+        facts = read_facts(run)
+        if facts is not None and facts["kind"] != STANDARD:
+            print(f"prior: {describe_fit(facts['kind'], facts)}")
         print(
             f"\nrun directory: {run_dir}\n"
             f"look at it:    tensorboard --logdir={shlex.quote(run_dir)}"

@@ -7,6 +7,7 @@ import pytest
 
 from dfcvae_tf import fit_prior, sample, train
 from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import prior_fitting
@@ -53,6 +54,7 @@ def test_training_ends_with_a_prior_of_its_weights(tmp_path, monkeypatch, capsys
 
     assert train_run() == 0  # fits what is missing
     assert read_facts(run)["kind"] == "flow"
+    assert "prior: flow, held-out log-likelihood" in capsys.readouterr().out
     assert draw() == 0
     assert np.abs(read_grey(picture) - standard).max() > 0.01
     before = run.prior.read_bytes()
@@ -78,6 +80,16 @@ def test_a_finished_run_is_given_another_prior(tmp_path, capsys, caplog):
     before = run.prior.read_bytes()
     assert run_here(fit_prior, f"--run_dir={run}", "--prior=gmm") == 0
     assert run.prior.read_bytes() == before
+    assert "other images" not in caplog.text
+    content = read_json(run.config)
+    images = content["provenance"]["num_images"]
+    elsewhere = {"data_digest": "another", "num_images": images | {"test": 7}}
+    changed = {**content, "provenance": {**content["provenance"], **elsewhere}}
+    write_json(run.config, changed)
+    assert run_here(fit_prior, f"--run_dir={run}", "--prior=gmm") == 0
+    assert "was trained on other images (images " in caplog.text
+    assert read_facts(run)["num_images"] == images
+    write_json(run.config, content)
     assert run_here(fit_prior, f"--run_dir={run}", "--prior=standard") == 0
     assert "drawn from N(0, I)" in capsys.readouterr().out
     assert read_facts(run)["kind"] == "standard"

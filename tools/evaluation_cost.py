@@ -170,6 +170,8 @@ def _evaluate(models: Any, size: int, count: int, folder: Path) -> None:
         name="generated",
         description="generated images",
         total=count,
+        num_training=count,
+        total_training=count,
     )
     settings = Settings(
         judge="keras:MobileNetV2",

@@ -15,6 +15,9 @@ from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
 
+# Training images that are looked through for copies, where no more are evaluated.
+LOOKED_THROUGH = 10_000
+
 
 @dataclass(frozen=True)
 class EvaluationImages:
@@ -35,6 +38,8 @@ class EvaluationImages:
       class_names: in label order; empty without labels.
       name, description: of the source.
       total: size of the whole test split.
+      num_training: how many training images there are to read, M.
+      total_training: size of the whole training split.
       choice: how the images were chosen, in words; "" where they are the whole split.
       num_unlabelled: how many images of the split have a label that is no class; the
         others' labels are not used then.
@@ -50,6 +55,8 @@ class EvaluationImages:
     name: str
     description: str
     total: int
+    num_training: int
+    total_training: int
     choice: str = ""
     num_unlabelled: int = 0
 
@@ -71,8 +78,8 @@ class EvaluationImages:
         return self.read(count, size or inference_batch(self.image_shape))
 
     def train_batches(self) -> Iterator[np.ndarray]:
-        """A pass over as many training images, or all of them if there are no more."""
-        return self.read_train(self.num_images, inference_batch(self.image_shape))
+        """A pass over `num_training` training images."""
+        return self.read_train(self.num_training, inference_batch(self.image_shape))
 
     def rows_of(self, places: Sequence[int]) -> list[int]:
         """Returns the rows of images, by their places in the test split.
@@ -126,7 +133,9 @@ def load_evaluation_images(
         num_unlabelled = int((~known).sum())
         labels = labels if known.all() else None
     places = choose_places(total, num_images, labels, seed, required)
-    training = representative(source, "train", num_images, seed)
+    total_training = source.num_examples["train"]
+    num_training = min(total_training, max(num_images, LOOKED_THROUGH))
+    training = representative(source, "train", num_training, seed)
     choice = ""
     if len(places) < total:
         source = source.select("test", places)
@@ -147,6 +156,8 @@ def load_evaluation_images(
         name=source.name,
         description=source.description,
         total=total,
+        num_training=num_training,
+        total_training=total_training,
         choice=choice,
         num_unlabelled=num_unlabelled,
     )

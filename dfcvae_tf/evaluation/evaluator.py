@@ -142,7 +142,7 @@ def evaluate(
     """
     if data.num_images < MIN_IMAGES:
         raise UserError(
-            f"{data.num_images} images are too few to compare; evaluate at least "
+            f"too few images to compare ({data.num_images}); evaluate at least "
             f"{MIN_IMAGES}"
         )
     selection = select(data, settings)
@@ -250,7 +250,7 @@ def _draw_samples(work: _Work) -> dict[str, Section]:
     work.progress("encoding training images, drawing samples of each run")
     data, models = work.data, work.models
     temperature, seed = work.settings.temperature, work.settings.seed
-    training = samples.TrainingImages(models, data)
+    training = samples.TrainingImages(models, data, seed)
     section, drawn = samples.draw_samples(
         models, training, work.judge, data.num_images, temperature, seed
     )

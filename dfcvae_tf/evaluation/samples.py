@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from dfcvae_tf.data.choice import choose_places
 from dfcvae_tf.evaluation import figures
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.inference import batches
@@ -30,21 +31,28 @@ Drawn = dict[str, dict[str, Judgement]]
 
 
 class TrainingImages:
-    """As many training images as are evaluated, or all there are: small, and encoded.
+    """Training images: small, and as many as are evaluated encoded.
 
     Attributes:
       small: [M, h, w, C] uint8.
-      z_mean, z_log_var: by run, [M, D] float32.
+      z_mean, z_log_var: by run, [E, D] float32, of E of them.
     """
 
-    def __init__(self, models: Mapping[str, LoadedRun], data: EvaluationImages):
-        """Reads and encodes them."""
+    def __init__(
+        self, models: Mapping[str, LoadedRun], data: EvaluationImages, seed: int
+    ):
+        """Reads them, and encodes some that the seed chooses."""
         small: list[np.ndarray] = []
         codes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {n: [] for n in models}
+        places = choose_places(data.num_training, data.num_images, None, seed)
+        is_encoded = np.isin(np.arange(data.num_training), places)
+        start = 0
         for images in data.train_batches():
             small.append(to_uint8(_shrunk(images)))
+            chosen = images[is_encoded[start : start + len(images)]]
+            start += len(images)
             for name, model in models.items():
-                codes[name].append(model.encode(images))
+                codes[name].append(model.encode(chosen))
         self.small = np.concatenate(small)
         self.z_mean = {
             n: np.concatenate([c[0] for c in own]) for n, own in codes.items()
@@ -56,7 +64,7 @@ class TrainingImages:
     def draw(self, name: str, count: int, seed: int) -> np.ndarray:
         """Latents [count, D] of the aggregated posterior of a run."""
         rng = np.random.default_rng(seed)
-        rows = np.resize(rng.permutation(len(self.small)), count)
+        rows = np.resize(rng.permutation(len(self.z_mean[name])), count)
         mean, log_var = self.z_mean[name][rows], self.z_log_var[name][rows]
         noise = rng.standard_normal(mean.shape, np.float32)
         return mean + np.exp(0.5 * log_var) * noise
@@ -97,6 +105,8 @@ def draw_samples(
         drawn[name] = {}
         for source, z in latents.items():
             shown = min(count, most if source == OWN else _OTHER_ROWS * _PER_ROW)
+            if shown > _PER_ROW:  # whole rows
+                shown -= shown % _PER_ROW
             first: list[np.ndarray] = []
             judgements = []
             for part in batches(np.asarray(z), model.batch_size):
@@ -148,7 +158,11 @@ def look_for_copies(
         section.runs[name] = {"distance_to_training": float(np.median(distances))}
         rows.append((name, pictures[:_PER_ROW]))
         rows.append(("nearest", to_float(training.small[places[:_PER_ROW]]).numpy()))
-    section.results = {"of_test_images": of_test, "num_training": len(small)}
+    section.results = {
+        "of_test_images": of_test,
+        "num_training": len(small),
+        "all_training": data.total_training,
+    }
     section.figures["copies"] = figures.image_rows(rows)
     return section
 

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -472,7 +473,7 @@ class Trainer:
                 "samples come from the prior that these weights have, %s; `python -m "
                 "dfcvae_tf.fit_prior --run_dir=%s --prior=%s` changes it",
                 facts["kind"],
-                self.run,
+                shlex.quote(str(self.run)),
                 kind,
             )
         if facts is not None or kind == STANDARD:

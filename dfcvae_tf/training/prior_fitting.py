@@ -110,8 +110,21 @@ def fit_prior(
     logging.info("encoding the images of %s", source.name)
     train, test = (encode(model, data, source, split) for split in ("train", "test"))
     fit = _FITS[kind](train, test, seed)
-    save_prior(model.run, kind, fit.parameters, fit.facts)
-    return fit.facts
+    facts = {**fit.facts, "dataset": source.description}
+    facts["num_images"] = dict(source.num_examples)
+    save_prior(model.run, kind, fit.parameters, facts)
+    return facts
+
+
+def describe_fit(kind: str, facts: dict[str, Any]) -> str:
+    """What is known of a fit, in words."""
+    said = f"{kind}, held-out log-likelihood {facts['held_out_log_prob']:.4f} nats "
+    if facts["best_step"]:
+        return f"{said}after {facts['best_step']} steps"
+    return (
+        f"{said}as it started, with the latents' means and deviations alone: every step "
+        "made test images less likely, as there are few training images"
+    )
 
 
 def encode(
@@ -286,7 +299,7 @@ def _fit_components(train: Posteriors, test: Posteriors, seed: int, count: int) 
                 factors=np.linalg.cholesky(estimator.covariances_),
             )
 
-    title = f"gmm, {count} components"
+    title = f"gmm, {count} component{'s' if count > 1 else ''}"
     gain = _LEAST_GAIN * len(mean)
     return _keep_best(title, looks(), _MIXTURE_ROUNDS, test, seed, gain)
 

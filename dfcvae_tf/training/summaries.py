@@ -152,7 +152,7 @@ def metrics_table(metrics: Mapping[str, float], latent_dim: int) -> str:
     active = metrics["active_dimensions"]
     lines = ["test split, mean per image:"]
     lines += [
-        f"  {name:<{width}}  {value:10.4f}"
+        f"  {name:<{width}}  {value:10{'.4f' if abs(value) < 1e6 else '.4g'}}"
         for name, value in metrics.items()
         if name != "active_dimensions"
     ]

@@ -19,7 +19,8 @@ def stream(
 ) -> EvaluationImages:
     """Images [N, H, W, C] as a stream.
 
-    Training images are the same, the last one first. They are the whole split unless `total` is more: then every second one, from place 1.
+    Training images are the same, the last one first. They are the whole split unless
+    `total` is more: then every second one, from place 1.
     """
     places = np.arange(len(images))
     return EvaluationImages(
@@ -33,6 +34,8 @@ def stream(
         name=name,
         description=description,
         total=total or len(images),
+        num_training=len(images),
+        total_training=len(images),
         choice="" if total is None else "drawn with seed 0",
     )
 

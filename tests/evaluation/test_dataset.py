@@ -57,6 +57,10 @@ def test_the_whole_split_in_its_order():
     assert sizes == [10, 10, 5]
     np.testing.assert_array_equal(data.labels, sample["test_labels"])
     assert data.total == 10_000 and data.is_mnist and data.choice == ""
+    assert (data.num_training, data.total_training) == (
+        10_000,
+        len(sample["train_images"]),
+    )
 
 
 def test_some_images_are_of_all_classes_whatever_the_runs_seed(labelled):

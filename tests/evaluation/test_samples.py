@@ -1,5 +1,7 @@
 """Samples of runs: where they come from, and whether they are copies."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def training(models):
-    return TrainingImages(models, digits(700))
+    return TrainingImages(models, digits(700), 0)
 
 
 def as_features(images):
@@ -75,8 +77,11 @@ def test_latents_of_training_images_are_those_of_the_posterior(models, training)
 
 
 def test_copies_are_nearer_than_test_images(models, monkeypatch):
-    data = stream(next(digits(400).read(400, 400))[::2])
-    training = TrainingImages(models, digits(400))
+    few = stream(next(digits(400).read(400, 400))[::2])
+    # Of a few that are evaluated, all training images are looked through.
+    data = dataclasses.replace(digits(400), num_images=100, read=few.read)
+    training = TrainingImages(models, data, 0)
+    assert training.z_mean["plain"].shape == (100, 5)
     own = {name: model.sample(50) for name, model in models.items()}
     monkeypatch.setattr(
         LoadedRun, "sample", lambda self, count, *_: next(digits(50).read(50, 50))
@@ -86,7 +91,8 @@ def test_copies_are_nearer_than_test_images(models, monkeypatch):
     monkeypatch.setattr(LoadedRun, "sample", lambda self, count, *_: own["plain"])
     section = samples.look_for_copies(models, training, data, 1.0, 0)
     assert section.runs["plain"]["distance_to_training"] > 0.05
-    assert section.results["num_training"] == 400
+    facts = section.results
+    assert (facts["num_training"], facts["all_training"]) == (400, 400)
 
 
 @pytest.mark.parametrize("shape", [(64, 48, 3), (28, 28, 1), (512, 8, 1)])
