@@ -88,7 +88,8 @@ def open_folder(name: str, path: str, config: DataConfig) -> Source:
         if not files[split]:
             raise UserError(
                 f"{path} has too few images ({len(good)}): none fell into the {split} "
-                "split, which is chosen by file name; a few dozen images are enough"
+                "split, which is chosen by file name; a few dozen images are enough, or "
+                "folders train and test"
             )
     class_names = tuple(
         sorted({layout.class_of[file] for file in good if layout.class_of})
