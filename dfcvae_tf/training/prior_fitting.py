@@ -33,11 +33,11 @@ from dfcvae_tf.models.prior import STANDARD
 from dfcvae_tf.prior_file import save_prior
 from dfcvae_tf.training.optimizers import LearningRate, build_optimizer, decay_at
 
-FLOW_STEPS = 5000
+FLOW_STEPS = 3000
 _BATCH = 512
 _OPTIMIZER = OptimizerConfig(
     optimizer="adam",
-    learning_rate=2e-3,
+    learning_rate=6e-3,
     schedule="cosine",
     warmup_steps=100,
     clip_norm=5.0,

@@ -511,11 +511,10 @@ def test_both_players_go_on_from_a_checkpoint_as_if_they_never_stopped(tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 @pytest.mark.parametrize("setting", ["jit_compile", "mixed_float16"])
 def test_a_discriminator_with_xla_and_mixed_precision(setting):
     exact = setting == "jit_compile"
-    if exact and not keras_compat.KERAS_3:
-        pytest.skip("XLA of TensorFlow 2.15 has no gradient of resize")
     given = {setting: True} if exact else {"precision": setting}
     _, expected = run(num_steps=2, adversarial=ADVERSARIAL)
     _, metrics = run(num_steps=2, adversarial=ADVERSARIAL, **given)
