@@ -5,14 +5,13 @@ likelihood of latents of test images, by what a held-out network says of the pic
 are made of their samples, and by what they cost on a device.
 """
 
-import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -49,9 +48,8 @@ from dfcvae_tf.training.prior_fitting import (
     fit_mixture,
     mean_log_prob,
 )
-from tools.contestants import Contestant, take_turns
 from tools.decoder_runtimes import tflite_decode, tflite_generate
-from tools.decoder_speed import Speed, markdown_table, serve_decoding
+from tools.decoder_speed import Speed, markdown_table
 from tools.spline_flow import SplineFlow, fit_spline_flow
 from tools.two_stage_vae import TwoStageVAE, fit_two_stage_vae
 
@@ -74,7 +72,7 @@ each fit when to stop. Of the two-stage VAE an importance-weighted bound of {dra
 Fréchet distance, density, coverage: of samples against as many test images, in features of
 {judge}.
 kB: of the prior in a float32 .tflite file. µs: from noise to picture in LiteRT, float32,
-1 thread, {rounds} rounds of {repeats} pictures in turn; times the decoder alone (lowest to
+1 thread, {rounds} rounds of {repeats} pictures, all in turn in one process; times the decoder alone (lowest to
 highest) by the medians of a round. s: of fitting."""
 
 
@@ -265,14 +263,17 @@ def measure_devices(
     repeats: int,
     rounds: int,
 ) -> dict[str, Speed]:
-    """Measures .tflite files with priors in front of the decoder, in turn.
+    """Measures .tflite files with priors in front of the decoder, picture by picture in turn.
+
+    They are in one process: from one process to the next the decoder alone takes up to a
+    fifth more or less, which is more than a prior does.
 
     Args:
       model: whose decoder.
       priors: name -> what makes latents of noise, and how many numbers that has. N(0, I)
         is the decoder alone.
       repeats: pictures per round.
-      rounds: how often each has its turn.
+      rounds: of how many such measurements the spread is.
 
     Returns:
       Name -> speed with one thread; `num_bytes` are those of the prior alone.
@@ -280,14 +281,15 @@ def measure_devices(
     Raises:
       Stopped: a file makes other pictures than Keras.
     """
-    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         decode = fast_decode(model.vae, model.vae.to_images)
         write_saved_model(
             model.vae, StandardNormal(), folder / "model", 1, decode_z=decode
         )
         decoder = convert(folder / "model", "decode", "float32")
-        contestants, added = {}, {}
+        makers = {}
+        added, first_us = {}, {}
         for index, (name, (prior, noise_dim)) in enumerate(priors.items()):
             alone = isinstance(prior, StandardNormal)
             content = decoder
@@ -302,9 +304,10 @@ def measure_devices(
             rng = np.random.default_rng(_SEED)
             noise = rng.standard_normal((_NUM_TIMED, noise_dim), np.float32)
             load = tflite_decode if alone else tflite_generate
-            contestant = Contestant(serve_decoding, load, path, 1, noise)
-            stack.callback(contestant.close)
-            _, made = contestant.facts
+            make = load(path, 1)
+            one = [noise[place : place + 1] for place in range(_NUM_TIMED)]
+            first_us[name] = _time_us(partial(make, one[0]))
+            made = np.concatenate([make(z) for z in one])
             expected = model.decode(np.asarray(prior.from_noise(tf.constant(noise))))
             error = np.abs(made - expected).max()
             if not error <= _MAX_ERROR:
@@ -312,17 +315,23 @@ def measure_devices(
                     f"{name} does not show in LiteRT what it does in Keras: the largest "
                     f"difference is {error:.1e}, allowed is {_MAX_ERROR:.0e}"
                 )
-            contestants[name] = contestant
-        answers = take_turns(contestants, repeats, rounds)
+            makers[name] = make, one
+        times_us = {name: np.empty((rounds, repeats)) for name in makers}
+        for index in np.ndindex(rounds, repeats):
+            for name, (make, one) in makers.items():
+                z = one[index[1] % _NUM_TIMED]
+                times_us[name][index] = _time_us(partial(make, z))
+        peak_mib = latency.peak_memory_bytes() / 2**20
         return {
-            name: Speed(
-                added[name],
-                contestants[name].facts[0],
-                np.stack([times_us for times_us, _ in rounds_of]),
-                max(peak_mib for _, peak_mib in rounds_of),
-            )
-            for name, rounds_of in answers.items()
+            name: Speed(added[name], first_us[name], times_us[name], peak_mib)
+            for name in makers
         }
+
+
+def _time_us(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1e6
 
 
 def table(
