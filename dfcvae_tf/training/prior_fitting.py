@@ -43,7 +43,7 @@ _OPTIMIZER = OptimizerConfig(
     clip_norm=5.0,
     ema_decay=0.995,
 )
-_LOOK_EVERY = 250
+_LOOK_EVERY = 100
 _PATIENCE = 6  # looks without a better value
 
 COMPONENTS = (50, 20, 10, 5, 2, 1)
