@@ -72,8 +72,8 @@ each fit when to stop. Of the two-stage VAE an importance-weighted bound of {dra
 Fréchet distance, density, coverage: of samples against as many test images, in features of
 {judge}.
 kB: of the prior in a float32 .tflite file. µs: from noise to picture in LiteRT, float32,
-1 thread, {rounds} rounds of {repeats} pictures, all in turn in one process; times the decoder alone (lowest to
-highest) by the medians of a round. s: of fitting."""
+1 thread, {rounds} rounds of {repeats} pictures, all in turn in one process; times the
+decoder alone (lowest to highest) by the medians of a round. s: of fitting."""
 
 
 @dataclass(frozen=True)

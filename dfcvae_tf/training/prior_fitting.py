@@ -123,7 +123,7 @@ def describe_fit(kind: str, facts: dict[str, Any]) -> str:
         return f"{said}after {facts['best_step']} steps"
     return (
         f"{said}as it started, with the latents' means and deviations alone: every step "
-        "made test images less likely, as there are few training images"
+        "made test images less likely; it takes more training images"
     )
 
 
