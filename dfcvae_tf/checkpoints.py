@@ -29,6 +29,7 @@ from dfcvae_tf.files import (
     write_arrays,
     write_json,
 )
+from dfcvae_tf.labels import Labels
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.prior import STANDARD, Prior, StandardNormal
 from dfcvae_tf.models.vae import VAE, build_vae
@@ -319,16 +320,18 @@ def load_for_inference(
     arrays = read_arrays(run.weights)
     for name, network in vae.networks.items():
         weights_lib.set_arrays(network, arrays, f"{name}/")
-    return LoadedRun(config, run, vae, _chosen_prior(config, run, prior))
+    return LoadedRun(config, run, vae, *_chosen_prior(config, run, prior))
 
 
-def _chosen_prior(config: Config, run: RunDir, name: str | None) -> Prior:
-    """The prior of a finished run; see `load_for_inference`."""
+def _chosen_prior(
+    config: Config, run: RunDir, name: str | None
+) -> tuple[Prior, Labels | None]:
+    """The prior of a finished run, and its labels; see `load_for_inference`."""
     if name not in (None, "learned", STANDARD):
         raise unknown_name("prior", str(name), ("learned", STANDARD))
     if name == STANDARD:
-        return StandardNormal()
-    found = load_prior(run, config.model.latent_dim)
+        return StandardNormal(), None
+    found, labels = load_prior(run, config.model.latent_dim)
     if found is None and config.training.prior == STANDARD:
         found = StandardNormal()
     if found is None or (name == "learned" and isinstance(found, StandardNormal)):
@@ -337,7 +340,7 @@ def _chosen_prior(config: Config, run: RunDir, name: str | None) -> Prior:
             f"--run_dir={shlex.quote(str(run))}` fits one, and with "
             f"--prior={STANDARD} settles on N(0, I)"
         )
-    return found
+    return found, labels
 
 
 def _set_checkpoint_weights(run: RunDir, config: Config, vae: VAE, step: int) -> None:

@@ -336,6 +336,12 @@ class TrainingConfig:
         "latents of the training images when training ends",
         runtime=True,
     )
+    prior_labels: Literal["auto", "none"] = setting(
+        "auto",
+        "auto = a flow learns the images' classes or attributes, where they have some, "
+        "and can be asked for them",
+        runtime=True,
+    )
     steps_per_call: int = setting(
         50,
         "steps run on the device between two looks from Python",

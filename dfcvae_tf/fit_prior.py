@@ -29,6 +29,14 @@ def define_flags(values: flags.FlagValues) -> None:
         "N(0, I), whatever was fitted before (default: flow)",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "prior_labels",
+        "auto",
+        SETTINGS["prior_labels"].choices,
+        "auto = a flow learns the images' classes or attributes, where they have some, "
+        "and can be asked for them (default: auto)",
+        flag_values=values,
+    )
     common_flags.define_data(
         values, "images like those it was trained on (default: those)"
     )
@@ -68,7 +76,14 @@ def main(values: flags.FlagValues) -> None:
                 other,
             )
         run_images.check_channels(model.config, data, source)
-        facts = fit_prior(model, given["prior"], data, source, given["seed"])
+        facts = fit_prior(
+            model,
+            given["prior"],
+            data,
+            source,
+            given["seed"],
+            labelled=given["prior_labels"] == "auto",
+        )
     if not facts:
         print(f"{given['run_dir']}: samples are drawn from N(0, I)")
         return

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import shlex
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -10,12 +12,15 @@ import tensorflow as tf
 from dfcvae_tf.config import Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
-from dfcvae_tf.models.prior import Prior, StandardNormal
+from dfcvae_tf.labels import CLASSES, Labels
+from dfcvae_tf.models.prior import LabelledPrior, Prior, StandardNormal
 from dfcvae_tf.models.vae import VAE
 from dfcvae_tf.run_dir import RunDir
 
 # Streams of random numbers, apart from each other for one seed.
 POSTERIOR, IMPORTANCE, PRIOR = range(3)
+# What one picture of all labels has room for.
+LABELS_SHOWN = 20
 _IMAGE_LIMITS = (0.0, 1.0)
 # How far beyond them resizing and rounding may leave a value; a quarter of an 8-bit step.
 _ROUNDING = 1e-3
@@ -33,12 +38,14 @@ class LoadedRun:
       run: the run it was loaded from.
       vae: its networks.
       prior: what images are drawn from.
+      labels: what it can be asked for; None where it knows no labels.
     """
 
     config: Config
     run: RunDir
     vae: VAE
     prior: Prior = dataclasses.field(default_factory=StandardNormal)
+    labels: Labels | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -97,36 +104,147 @@ class LoadedRun:
         """
         return self.decode(self.encode(images)[0])
 
-    def generate(self, noise: np.ndarray) -> np.ndarray:
+    def generate(
+        self, noise: np.ndarray, label: np.ndarray | None = None
+    ) -> np.ndarray:
         """Standard normal noise [N, D] float -> images [N, H, W, C] drawn from the prior.
 
+        Args:
+          noise: what they are made of.
+          label: [N, A] float, what is asked for, as `labels.Labels` has it; None for any.
+
         Raises:
-          ValueError: noise is not [N, D], not floats, or not finite.
+          ValueError: noise or label has another shape, is not floats, or not finite.
+          UserError: the prior knows no labels.
+        """
+        return self.decode(self.from_noise(noise, label))
+
+    def from_noise(
+        self, noise: np.ndarray, label: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Standard normal noise [N, D] float -> z [N, D] float32, drawn from the prior.
+
+        Args and errors are those of `generate`.
         """
         noise = _checked(noise, (self.latent_dim,), "noise")
-        return self.decode(self.prior.from_noise(tf.constant(noise)).numpy())
+        prior = self._prior_given(label, len(noise))
+        return np.asarray(prior.from_noise(tf.constant(noise)))
 
-    def to_noise(self, z: np.ndarray) -> np.ndarray:
+    def to_noise(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """z [N, D] float -> noise [N, D] float32 that the prior makes it of.
+
+        Args and errors are those of `generate`.
+        """
+        z = _checked(z, (self.latent_dim,), "latents")
+        return np.asarray(self._prior_given(label, len(z)).to_noise(tf.constant(z)))
+
+    def relabel(self, z: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Gives latents another label and keeps what else they are.
+
+        What the prior makes z of under its own label is taken for what it is not the label,
+        and drawn under the other one. Its own is that which makes z likeliest: of classes,
+        and of each attribute in `row`.
+
+        Args:
+          z: [N, D] float.
+          row: [A] float, what is asked for; see `labels.Labels`.
+
+        Returns:
+          [N, D] float32.
 
         Raises:
           ValueError: z is not [N, D], not floats, or not finite.
+          UserError: the prior knows no labels.
         """
-        z = _checked(z, (self.latent_dim,), "latents")
-        return self.prior.to_noise(tf.constant(z)).numpy()
+        own = self._own_labels(_checked(z, (self.latent_dim,), "latents"), row)
+        label = np.where(row, row, own)
+        if self.known_labels.kind == CLASSES:
+            label = np.broadcast_to(row, own.shape)
+        return self.from_noise(self.to_noise(z, own), label)
 
-    def sample(self, count: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+    def _own_labels(self, z: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """What makes latents likeliest, [N, A] float32, 0 where `row` asks for nothing."""
+        names = self.known_labels.names
+        unit = np.eye(len(names), dtype=np.float32)
+
+        def log_prob(label: np.ndarray) -> np.ndarray:
+            prior = self._prior_given(np.tile(label, (len(z), 1)), len(z))
+            return np.asarray(prior.log_prob(tf.constant(z)))
+
+        if self.known_labels.kind == CLASSES:
+            return unit[np.argmax([log_prob(label) for label in unit], axis=0)]
+        own = np.zeros((len(z), len(names)), np.float32)
+        for place in np.flatnonzero(row):
+            likelier = log_prob(unit[place]) > log_prob(-unit[place])
+            own[:, place] = np.where(likelier, 1, -1)
+        return own
+
+    def sample(
+        self,
+        count: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        label: str | None = None,
+    ) -> np.ndarray:
         """Draws images from the prior.
 
         Args:
           count: number of images.
           seed: the same seed gives the same images, and the first of more.
           temperature: standard deviation of the noise they are made of.
+          label: the class they shall be of, such as "7", or attributes, such as
+            "Smiling-Male"; None for any.
 
         Returns:
           [count, H, W, C] float32 in [0, 1].
+
+        Raises:
+          UserError: the prior knows no labels, or not this one.
         """
-        return self.generate(self.noise(count, seed, temperature))
+        noise = self.noise(count, seed, temperature)
+        if label is None:
+            return self.generate(noise)
+        rows = list(self.known_labels.read(label).values())
+        if len(rows) != 1:
+            raise UserError(f"label={label!r} must be one thing to ask for")
+        return self.generate(noise, np.tile(rows[0], (count, 1)))
+
+    def samples_by_label(
+        self, count: int, seed: int = 0, temperature: float = 1.0
+    ) -> list[tuple[str, np.ndarray]]:
+        """Draws images of any label, and of each label by itself, all of the same noise.
+
+        Args:
+          count, seed, temperature: see `sample`.
+
+        Returns:
+          "any", then the labels, the first LABELS_SHOWN of them, each with its images.
+
+        Raises:
+          UserError: the prior knows no labels.
+        """
+        noise = self.noise(count, seed, temperature)
+        labels = self.known_labels
+        rows = [("any", self.generate(noise))]
+        for name in labels.names[:LABELS_SHOWN]:
+            row = np.tile(labels.row([(name, 1)]), (count, 1))
+            rows.append((name, self.generate(noise, row)))
+        return rows
+
+    @property
+    def known_labels(self) -> Labels:
+        """What the prior can be asked for.
+
+        Raises:
+          UserError: it knows no labels.
+        """
+        if self.labels is None:
+            raise UserError(
+                f"the prior of {self.run} knows no labels; `python -m dfcvae_tf.fit_prior"
+                f" --run_dir={shlex.quote(str(self.run))}` fits one that knows those of "
+                "its images, where they have any"
+            )
+        return self.labels
 
     def noise(self, count: int, seed: int, temperature: float) -> np.ndarray:
         """What `sample` gives to `generate`, [count, D] float32.
@@ -164,6 +282,15 @@ class LoadedRun:
         """
         z = _checked(z, (self.latent_dim,), "latents")
         return self.vae.decode(tf.convert_to_tensor(z))
+
+    def _prior_given(self, label: np.ndarray | None, count: int) -> Prior:
+        """The prior of so many rows with what is asked for."""
+        if label is None:
+            return self.prior
+        label = _checked(label, (len(self.known_labels.names),), "labels")
+        if len(label) != count:
+            raise ValueError(f"expected {count} labels, one a row, got {len(label)}")
+        return cast(LabelledPrior, self.prior).given(tf.constant(label))
 
     @functools.cached_property
     def _encode(self) -> Callable:

@@ -81,7 +81,8 @@ def read_list(text: str, kind: str, known: Sequence[str]) -> tuple[str, ...]:
     """
     if not text.strip():
         return ()
-    malformed = f"{text!r} lacks an {kind}; give names with commas between them"
+    article = "an" if kind[0] in "aeiou" else "a"
+    malformed = f"{text!r} lacks {article} {kind}; give names with commas between them"
     read = read_names(text, kind, known, malformed, separated_by(","))
     return tuple(name for _, name in read)
 

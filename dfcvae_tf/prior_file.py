@@ -6,15 +6,23 @@ it would draw other pictures without a word, so it is not read then.
 
 import json
 import shlex
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays, sha256, write_arrays
-from dfcvae_tf.models.prior import LEARNED, STANDARD, Prior, StandardNormal
+from dfcvae_tf.labels import Labels
+from dfcvae_tf.models.prior import (
+    LEARNED,
+    STANDARD,
+    LabelledPrior,
+    Prior,
+    StandardNormal,
+)
 from dfcvae_tf.run_dir import RunDir
 
+LABELS = "labels"
 _FACTS = "facts"
 _PARAMETERS = "prior/"
 
@@ -49,29 +57,37 @@ def read_facts(run: RunDir) -> dict[str, Any] | None:
     return _read(run)[0]
 
 
-def load_prior(run: RunDir, latent_dim: int) -> Prior | None:
-    """Returns the prior that was settled on for a run; None where none was.
+def load_prior(run: RunDir, latent_dim: int) -> tuple[Prior | None, Labels | None]:
+    """Returns the prior that was settled on for a run, and the labels it knows.
+
+    None where none was, and where it knows none.
 
     Raises:
       UserError: the file is damaged, or the prior is one of other weights or of another
         number of dimensions.
     """
     if not run.prior.is_file():
-        return None
+        return None, None
     facts, arrays = _read(run)
     if facts["kind"] == STANDARD:
-        return StandardNormal()
+        return StandardNormal(), None
     try:
         prior = LEARNED[facts["kind"]](arrays)
-        z = prior.from_noise(np.zeros((1, latent_dim), np.float32))
-        made = [*arrays.values(), z, prior.to_noise(z), prior.log_prob(z)]
+        labels = Labels.from_facts(facts[LABELS]) if LABELS in facts else None
+        asked = prior
+        if labels is not None:
+            asked = cast(LabelledPrior, prior).given(
+                np.ones((1, len(labels.names)), np.float32)
+            )
+        z = asked.from_noise(np.zeros((1, latent_dim), np.float32))
+        made = [*arrays.values(), z, asked.to_noise(z), asked.log_prob(z)]
         finite = all(np.isfinite(array).all() for array in made)
         fits = tuple(z.shape) == (1, latent_dim) and finite
     except Exception as error:  # arrays that are missing, of other shapes, no numbers
         raise _damaged(run, str(error)) from error
     if not fits:
         raise _damaged(run, "not finite, or not of the run's latents")
-    return prior
+    return prior, labels
 
 
 def _read(run: RunDir) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

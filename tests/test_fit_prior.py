@@ -4,9 +4,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dfcvae_tf import fit_prior, sample, train
 from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.data.synthetic import SHAPES
 from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.run_dir import RunDir
@@ -27,6 +29,7 @@ SMALL = [
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 20)
+    monkeypatch.setattr(prior_fitting, "LABELLED_FLOW_STEPS", 20)
     monkeypatch.setattr(prior_fitting, "_LOOK_EVERY", 20)
     monkeypatch.setattr(prior_fitting, "_MIXTURE_ROUNDS", 2)
     monkeypatch.setattr(prior_fitting, "_MIXTURE_DRAWS", 500)
@@ -54,7 +57,12 @@ def test_training_ends_with_a_prior_of_its_weights(tmp_path, monkeypatch, capsys
 
     assert train_run() == 0  # fits what is missing
     assert read_facts(run)["kind"] == "flow"
-    assert "prior: flow, held-out log-likelihood" in capsys.readouterr().out
+    assert "prior: flow that knows 3 classes, held-out" in capsys.readouterr().out
+    assert load_for_inference(run.path).labels.names == SHAPES
+    pictures = (
+        EventAccumulator(str(run.tensorboard / "train")).Reload().Tags()["tensors"]
+    )
+    assert "samples_by_label" in pictures
     assert draw() == 0
     assert np.abs(read_grey(picture) - standard).max() > 0.01
     before = run.prior.read_bytes()
@@ -73,10 +81,11 @@ def test_a_finished_run_is_given_another_prior(tmp_path, capsys, caplog):
     run = RunDir(tmp_path / "run")
     assert run_here(train, *SMALL, "--prior=standard", f"--run_dir={run}") == 0
     assert not run.prior.exists()
-    for kind in ("flow", "gmm"):
-        assert run_here(fit_prior, f"--run_dir={run}", f"--prior={kind}") == 0
+    for kind, *labels in (("flow", "--prior_labels=none"), ("gmm",)):
+        assert run_here(fit_prior, f"--run_dir={run}", f"--prior={kind}", *labels) == 0
         assert f"prior.npz: {kind}, held-out log-likelihood" in capsys.readouterr().out
         assert read_facts(run)["kind"] == kind
+        assert load_for_inference(run.path).labels is None
     before = run.prior.read_bytes()
     assert run_here(fit_prior, f"--run_dir={run}", "--prior=gmm") == 0
     assert run.prior.read_bytes() == before

@@ -37,7 +37,7 @@ ROWS = [
         "perceptual",
         "data",
     },
-    {"adversarial"},
+    {"adversarial", "labels"},
     {"objective", "loaded_run"},
     {"prior_file"},
     {"checkpoints"},

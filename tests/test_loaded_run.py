@@ -7,6 +7,8 @@ import tensorflow as tf
 import dfcvae_tf
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.files import read_arrays
+from dfcvae_tf.labels import ATTRIBUTES, CLASSES, Labels
+from dfcvae_tf.loaded_run import LoadedRun
 from tests.programs import run_python
 
 
@@ -101,3 +103,52 @@ def test_importing_the_package_is_light():
         "else: raise SystemExit(1)\n"
     )
     assert run_python("-c", code).returncode == 0
+
+
+class Lines:
+    """p(z | label): z_0 near 4 times what is asked of the first label, z_1 of the second."""
+
+    num_labels = 2
+
+    def __init__(self, label=((0.0, 0.0),)):
+        self.label = np.pad(np.asarray(label, np.float32), [(0, 0), (0, 3)])
+
+    def given(self, label):
+        return Lines(label)
+
+    def from_noise(self, noise):
+        return noise + 4 * self.label
+
+    def to_noise(self, z):
+        return z - 4 * self.label
+
+    def log_prob(self, z):
+        return -0.5 * np.square(self.to_noise(z)).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "own"),
+    [
+        # The likelier class, and the likelier value of the attribute that is asked for.
+        (CLASSES, [0, 1], [[1, 0], [0, 1]]),
+        (ATTRIBUTES, [0, -1], [[0, -1], [0, 1]]),
+    ],
+)
+def test_another_label_keeps_the_rest(run, kind, row, own):
+    labelled = LoadedRun(
+        run.config, run.run, run.vae, Lines(), Labels(kind, ("a", "b"))
+    )
+    z = np.float32([[3, -3, 1, 2, 3], [-3, 5, 0, 0, 0]])
+    found = labelled.relabel(z, np.float32(row))
+    np.testing.assert_allclose(found, z + 4 * Lines(np.float32([row]) - own).label)
+
+
+def test_samples_by_label_are_of_one_noise(run):
+    labels = Labels(CLASSES, ("a", "b"))
+    labelled = LoadedRun(run.config, run.run, run.vae, Lines(), labels)
+    rows = labelled.samples_by_label(3, seed=5)
+    assert [name for name, _ in rows] == ["any", "a", "b"]
+    noise = labelled.noise(3, 5, 1.0)
+    for (_, images), label in zip(rows, ([0, 0], [1, 0], [0, 1]), strict=True):
+        expected = run.decode(noise + 4 * Lines([label]).label)
+        np.testing.assert_allclose(images, expected, atol=1e-6)

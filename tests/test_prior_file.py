@@ -8,6 +8,7 @@ import pytest
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays, read_json, write_arrays, write_json
+from dfcvae_tf.labels import CLASSES, Labels
 from dfcvae_tf.models.flow import CouplingFlow, initial_parameters
 from dfcvae_tf.models.prior import StandardNormal
 from dfcvae_tf.prior_file import read_facts, save_prior
@@ -73,6 +74,48 @@ def test_a_damaged_prior_is_one_line(run, damage):
     write_arrays(run.prior, damage(read_arrays(run.prior)))
     with pytest.raises(UserError, match="prior.npz is damaged .*fits it anew"):
         load_for_inference(run.path)
+
+
+def test_labels_lie_beside_the_prior_that_knows_them(run):
+    parameters = initial_parameters(np.ones(5), np.full(5, 2.0), seed=0, num_labels=2)
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=parameters["label_kernel"].shape).astype(np.float32)
+    for name in ("scale_kernel", "shift_kernel"):
+        parameters[name] *= 30
+    parameters["label_kernel"] = kernel
+    labels = Labels(CLASSES, ("a", "b"))
+    save_prior(run, "flow", parameters, {"labels": labels.facts()})
+    model = load_for_inference(run.path)
+    assert model.labels == labels
+    noise = rng.normal(size=(3, 5)).astype(np.float32)
+    second = np.float32([[0, 1]] * 3)
+    z = model.from_noise(noise, second)
+    np.testing.assert_array_equal(z, model.prior.given(second).from_noise(noise))
+    assert np.abs(z - model.from_noise(noise)).max() > 0.1
+    np.testing.assert_allclose(model.to_noise(z, second), noise, atol=1e-3)
+    drawn = model.sample(3, seed=1, label="b")
+    noise = model.noise(3, 1, 1.0)
+    np.testing.assert_array_equal(drawn, model.generate(noise, second))
+    for asked, reason in (
+        ("c", "unknown label 'c'; known: a, b"),
+        ("a,b", "one thing"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            model.sample(3, label=asked)
+    with pytest.raises(ValueError, match="expected 3 labels, one a row, got 1"):
+        model.generate(noise, second[:1])
+    assert load_for_inference(run.path, prior="standard").labels is None
+    # Of another number of labels than the flow knows.
+    facts = {"labels": Labels(CLASSES, ("a", "b", "c")).facts()}
+    save_prior(run, "flow", parameters, facts)
+    with pytest.raises(UserError, match="prior.npz is damaged"):
+        load_for_inference(run.path)
+
+
+def test_a_prior_without_labels_says_how_to_fit_one_with(run):
+    model = load_for_inference(run.path)
+    with pytest.raises(UserError, match="knows no labels; .*fit_prior --run_dir"):
+        model.sample(2, label="7")
 
 
 def test_an_unknown_kind_and_a_file_cut_short(run):

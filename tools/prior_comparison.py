@@ -155,7 +155,10 @@ def compare(
             "tell how good samples are"
         )
     notes = check_is_held_out(built, {run_dir: model}, read_model_files=False)
-    train, test = (encode(model, data, source, split) for split in ("train", "test"))
+    train, test = (
+        encode(model, data, source, split).with_labels(None)
+        for split in ("train", "test")
+    )
 
     candidates = fit_all(train, test)
     qualities = judge_all(model, built, test_images, candidates)

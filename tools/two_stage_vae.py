@@ -63,6 +63,8 @@ class TwoStageVAE:
       draws: of the second latents, that each `log_prob` is of.
     """
 
+    num_labels = 0
+
     def __init__(self, parameters: Parameters, draws: int = 1):
         """Takes the parameters."""
         self.parameters = parameters

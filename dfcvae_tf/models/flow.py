@@ -5,6 +5,9 @@ between a scale and a shift that depend on it (Dinh et al. 2017, "Density estima
 Real NVP"); then a matrix mixes all of them (Kingma and Dhariwal 2018, "Glow", section 3.2).
 Both directions take as long. From noise to latents there are matrix products, ReLU, tanh
 and exp, which every device has.
+
+Where latents have labels, scale and shift may depend on them too: then the flow is
+p(z | label), and where nothing is asked for, p(z).
 """
 
 import functools
@@ -26,7 +29,7 @@ Parameters = Mapping[str, np.ndarray | tf.Variable]
 
 
 def initial_parameters(
-    mean: np.ndarray, std: np.ndarray, seed: int
+    mean: np.ndarray, std: np.ndarray, seed: int, num_labels: int = 0
 ) -> dict[str, np.ndarray]:
     """Returns the parameters of a flow whose latents are about normal.
 
@@ -34,12 +37,13 @@ def initial_parameters(
       mean: [D], of the latents.
       std: [D], of the latents, positive.
       seed: of all that is drawn.
+      num_labels: A; 0 for a flow without labels.
 
     Returns:
       Name -> float32. "mean" and "std" [D]; of L layers "keep" [L, D], 1 where a dimension
       stays; "kernel1" [L, D, H], "bias1" [L, H], "kernel2" [L, H, H], "bias2" [L, H],
       "scale_kernel" and "shift_kernel" [L, H, D], "scale_bias" and "shift_bias" [L, D];
-      and of their matrices "order", "lower", "upper" [L, D, D], "sign", "log_diagonal",
+      with labels "label_kernel" [L, A, H]; and of their matrices "order", "lower", "upper" [L, D, D], "sign", "log_diagonal",
       "bias" [L, D].
     """
     dim = len(mean)
@@ -75,11 +79,15 @@ def initial_parameters(
         "log_diagonal": np.log(np.abs(diagonal)),
         "bias": np.zeros((NUM_LAYERS, dim)),
     }
+    if num_labels:
+        parameters["label_kernel"] = np.zeros((NUM_LAYERS, num_labels, hidden))
     return {name: np.asarray(v, np.float32) for name, v in parameters.items()}
 
 
 class Flow(ABC):
     """The distribution of an invertible map of standard normal noise."""
+
+    num_labels = 0
 
     def to_noise(self, z: tf.Tensor) -> tf.Tensor:
         """The inverse of `from_noise`, [N, D] -> [N, D] float32."""
@@ -106,16 +114,30 @@ class CouplingFlow(Flow):
     Attributes:
       parameters: all that it is, as `initial_parameters` names it: arrays; while it
         learns, variables, which only `log_prob` and `to_noise` go along with.
+      num_labels: A, of the labels that `given` takes; 0 without any.
     """
 
-    def __init__(self, parameters: Parameters):
-        """Takes the parameters."""
+    def __init__(self, parameters: Parameters, label: tf.Tensor | None = None):
+        """Takes the parameters; `label` is for `given`."""
         self.parameters = parameters
+        if "label_kernel" in parameters:
+            self.num_labels = parameters["label_kernel"].shape[1]
+        self._label = label
+
+    def given(self, label: tf.Tensor) -> "CouplingFlow":
+        """Returns p(z | label), for as many rows as there are labels.
+
+        Args:
+          label: [N, A] float32: 0 = not asked for, 1 = with, -1 = without.
+        """
+        if not self.num_labels:
+            raise ValueError("this flow knows no labels")
+        return CouplingFlow(self.parameters, label)
 
     def from_noise(self, noise: tf.Tensor) -> tf.Tensor:
         x = noise
         for layer in self._layers_from_noise:
-            h = layer.hidden(x)
+            h = layer.hidden(x, self._label)
             scale = tf.exp(tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias))
             x = x * scale + (tf.matmul(h, layer.shift_kernel) + layer.shift_bias)
             x = tf.matmul(x, layer.matrix)
@@ -130,7 +152,7 @@ class CouplingFlow(Flow):
         biases = tf.unstack(tf.convert_to_tensor(p["bias"]))
         for layer, bias in zip(reversed(_layers(p)), reversed(biases), strict=True):
             x = tf.matmul(x, layer.matrix) + bias
-            h = layer.hidden(x)
+            h = layer.hidden(x, self._label)
             log_scale = tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias)
             shift = tf.matmul(h, layer.shift_kernel) + layer.shift_bias
             x = (x - shift) * tf.exp(-log_scale)
@@ -149,7 +171,10 @@ class CouplingFlow(Flow):
             shift_bias = layer.shift_bias - bias
             layers.append(layer._replace(matrix=matrix, shift_bias=shift_bias))
         layers[-1] = layers[-1]._replace(matrix=layers[-1].matrix * p["std"])
-        return [_Layer(*(np.float32(part) for part in layer)) for layer in layers]
+        return [
+            _Layer(*(None if part is None else np.float32(part) for part in layer))
+            for layer in layers
+        ]
 
 
 class _Layer(NamedTuple):
@@ -164,10 +189,14 @@ class _Layer(NamedTuple):
     shift_kernel: tf.Tensor
     shift_bias: tf.Tensor
     matrix: tf.Tensor
+    label_kernel: tf.Tensor | None = None
 
-    def hidden(self, x: tf.Tensor) -> tf.Tensor:
-        """[N, D] -> [N, H], of the dimensions that stay."""
-        h = tf.nn.relu(tf.matmul(x, self.kernel1) + self.bias1)
+    def hidden(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
+        """[N, D], [N, A] -> [N, H], of the dimensions that stay and the label."""
+        h = tf.matmul(x, self.kernel1) + self.bias1
+        if label is not None:
+            h += tf.matmul(label, self.label_kernel)
+        h = tf.nn.relu(h)
         return tf.nn.relu(tf.matmul(h, self.kernel2) + self.bias2)
 
 
@@ -175,7 +204,7 @@ def _layers(p: Parameters) -> list[_Layer]:
     """Returns the layers, with their matrices from latents to noise."""
     keep = p["keep"][:, :, np.newaxis]
     free = 1.0 - p["keep"]
-    parts = _Layer(
+    parts = [
         p["kernel1"] * keep,
         p["bias1"],
         p["kernel2"],
@@ -185,7 +214,9 @@ def _layers(p: Parameters) -> list[_Layer]:
         p["shift_kernel"] * free[:, np.newaxis],
         p["shift_bias"] * free,
         _matrices(p),
-    )
+    ]
+    if "label_kernel" in p:
+        parts.append(p["label_kernel"])
     # Taken apart at once: gradients then come together in one operator.
     apart = (tf.unstack(tf.convert_to_tensor(part)) for part in parts)
     return [_Layer(*layer) for layer in zip(*apart, strict=True)]

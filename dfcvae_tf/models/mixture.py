@@ -26,6 +26,8 @@ class GaussianMixture:
         lower triangular with a positive diagonal; float32.
     """
 
+    num_labels = 0
+
     def __init__(self, parameters: Mapping[str, np.ndarray]):
         """Takes the parameters."""
         self.parameters = parameters

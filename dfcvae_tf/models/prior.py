@@ -18,7 +18,14 @@ from dfcvae_tf.models.mixture import GaussianMixture
 
 
 class Prior(Protocol):
-    """A distribution of latents [D] that is a map of standard normal noise."""
+    """A distribution of latents [D] that is a map of standard normal noise.
+
+    Attributes:
+      num_labels: A, of the labels that it knows; one that knows any is a `LabelledPrior`.
+    """
+
+    @property
+    def num_labels(self) -> int: ...
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """log p(z), [N, D] -> [N] float32, nats."""
@@ -30,8 +37,17 @@ class Prior(Protocol):
         """z [N, D] -> noise [N, D], float32, that `from_noise` makes it of."""
 
 
+class LabelledPrior(Prior, Protocol):
+    """A prior that knows labels."""
+
+    def given(self, label: tf.Tensor) -> Prior:
+        """p(z | label), of rows [N, A] float32 as `labels.Labels` has them."""
+
+
 class StandardNormal:
     """N(0, I)."""
+
+    num_labels = 0
 
     def kl(self, z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
         """KL(N(z_mean, exp(z_log_var)) || p), [N, D] -> [N, D] float32, nats.

@@ -480,10 +480,15 @@ class Trainer:
             return
         model = load_for_inference(self.run.path, prior=STANDARD)
         data, seed = self.config.data, self.config.training.seed
-        fit_prior(model, kind, data, self.source, seed)
-        self.prior = load_for_inference(self.run.path).prior
+        labelled = self.config.training.prior_labels == "auto"
+        fit_prior(model, kind, data, self.source, seed, labelled)
+        model = load_for_inference(self.run.path)
+        self.prior = model.prior
         for split in ("train", "test"):
             log.pictures(step, split, self._pictures(split))
+        if model.labels is not None:
+            rows = [x for _, x in model.samples_by_label(_SHOWN_IMAGES, seed)]
+            log.pictures(step, "train", rows, "samples_by_label")
 
     def _pictures(self, split: str) -> list[np.ndarray]:
         """Rows of originals, their reconstructions from z_mean, and prior samples."""

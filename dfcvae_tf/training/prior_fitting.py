@@ -3,8 +3,12 @@
 The density that is fitted is the mean of q(z|x) over the training images (Tomczak and
 Welling 2018, "VAE with a VampPrior", equation 6), drawn anew for each step; what is
 looked at to keep the best and to stop is the log-likelihood of draws of the test images'.
+
+Where images have labels, a flow is fitted to p(z | label): half of the draws come without
+theirs, so that it is p(z) as well; of attributes, any number is left out.
 """
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -18,9 +22,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Estimator
 from tqdm import tqdm
 
+from dfcvae_tf.attribute_vectors import MIN_IMAGES
 from dfcvae_tf.config import DataConfig, OptimizerConfig
 from dfcvae_tf.data.run_images import first_batches
 from dfcvae_tf.data.source import Source
+from dfcvae_tf.labels import ATTRIBUTES, CLASSES, Labels, has_enough, labels_of
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.flow import (
     FIXED,
@@ -30,10 +36,12 @@ from dfcvae_tf.models.flow import (
 )
 from dfcvae_tf.models.mixture import GaussianMixture
 from dfcvae_tf.models.prior import STANDARD
-from dfcvae_tf.prior_file import save_prior
+from dfcvae_tf.prior_file import LABELS, save_prior
 from dfcvae_tf.training.optimizers import LearningRate, build_optimizer, decay_at
 
 FLOW_STEPS = 3000
+# With labels only a share of the draws tells of p(z): after these it is as good.
+LABELLED_FLOW_STEPS = 5000
 _BATCH = 512
 _OPTIMIZER = OptimizerConfig(
     optimizer="adam",
@@ -59,9 +67,11 @@ _LEAST_GAIN = 1e-3
 # Draws of the test images' posteriors, the same for every look.
 _HELD_OUT = 20_000
 _ROWS = 1000
+# Share of the draws that come without their labels.
+_UNLABELLED = 0.5
 
-
-LogProb = Callable[[tf.Tensor], tf.Tensor]
+# (z [N, D], and where it is given label [N, A]) -> log p(z | label), [N] float32, nats.
+LogProb = Callable[..., tf.Tensor]
 
 
 class Density(Protocol):
@@ -77,7 +87,7 @@ class Look(NamedTuple):
     Attributes:
       step: how many it has made.
       parameters: of the prior as it is, name -> float32 array.
-      log_prob: its log p(z), until the next look.
+      log_prob: its density, until the next look.
     """
 
     step: int
@@ -86,7 +96,12 @@ class Look(NamedTuple):
 
 
 def fit_prior(
-    model: LoadedRun, kind: str, data: DataConfig, source: Source, seed: int
+    model: LoadedRun,
+    kind: str,
+    data: DataConfig,
+    source: Source,
+    seed: int,
+    labelled: bool = True,
 ) -> dict[str, Any]:
     """Fits a prior to a finished run's latents and puts it beside its weights.
 
@@ -97,6 +112,7 @@ def fit_prior(
       data: how the source's images are prepared.
       source: images like those the run was trained on.
       seed: of all that is drawn.
+      labelled: whether a flow is to know the labels that the images have.
 
     Returns:
       What is known of the fit: `Fit.facts`; {} with "standard".
@@ -109,8 +125,11 @@ def fit_prior(
         return {}
     logging.info("encoding the images of %s", source.name)
     train, test = (encode(model, data, source, split) for split in ("train", "test"))
+    train, test = _with_usable_labels(train, test, kind, labelled)
     fit = _FITS[kind](train, test, seed)
     facts = {**fit.facts, "dataset": source.description}
+    if train.labels is not None:
+        facts[LABELS] = train.labels.facts()
     facts["num_images"] = dict(source.num_examples)
     save_prior(model.run, kind, fit.parameters, facts)
     return facts
@@ -118,7 +137,13 @@ def fit_prior(
 
 def describe_fit(kind: str, facts: dict[str, Any]) -> str:
     """What is known of a fit, in words."""
-    said = f"{kind}, held-out log-likelihood {facts['held_out_log_prob']:.4f} nats "
+    knows = given = ""
+    if LABELS in facts:
+        labels = Labels.from_facts(facts[LABELS])
+        knows = f" that knows {len(labels.names)} {labels.kind}"
+        given = "(half of them given their labels) "
+    log_prob = facts["held_out_log_prob"]
+    said = f"{kind}{knows}, held-out log-likelihood {log_prob:.4f} nats {given}"
     if facts["best_step"]:
         return f"{said}after {facts['best_step']} steps"
     return (
@@ -130,11 +155,50 @@ def describe_fit(kind: str, facts: dict[str, Any]) -> str:
 def encode(
     model: LoadedRun, data: DataConfig, source: Source, split: str
 ) -> "Posteriors":
-    """Encodes all images of a split."""
+    """Encodes all images of a split, with the labels they have."""
     count = source.num_examples[split]
-    batches = first_batches(model.config, source, data, split, count)
-    parts = [model.encode(batch["image"]) for batch in batches]
-    return Posteriors(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    labels = labels_of(source.class_names, source.attribute_names)
+    codes, rows = [], []
+    for batch in first_batches(model.config, source, data, split, count):
+        codes.append(model.encode(batch["image"]))
+        if labels is not None:
+            rows.append(_label_rows(batch, labels))
+    z_mean, z_log_var = (np.concatenate(part) for part in zip(*codes, strict=True))
+    return Posteriors(z_mean, z_log_var, np.concatenate(rows) if rows else None, labels)
+
+
+def _label_rows(batch: dict[str, np.ndarray], labels: Labels) -> np.ndarray:
+    """What `labels.Labels` calls rows, of a batch, [n, A] int8."""
+    if labels.kind == ATTRIBUTES:
+        return np.where(batch["attributes"] > 0, 1, -1).astype(np.int8)
+    return np.equal.outer(batch["label"], np.arange(len(labels.names))).astype(np.int8)
+
+
+def _with_usable_labels(
+    train: "Posteriors", test: "Posteriors", kind: str, labelled: bool
+) -> tuple["Posteriors", "Posteriors"]:
+    """Takes away the labels that a fit is not to know, or cannot."""
+    labels = train.labels
+    if not labelled or labels is None:
+        return train.with_labels(None), test.with_labels(None)
+    if kind != "flow":
+        logging.warning("a prior of kind %s knows no labels; a flow does", kind)
+        return train.with_labels(None), test.with_labels(None)
+    assert train.label is not None
+    enough = has_enough(train.label, labels)
+    few = [name for name, fine in zip(labels.names, enough, strict=True) if not fine]
+    if few:
+        what = "of the class" if labels.kind == CLASSES else "with or without"
+        logging.warning(
+            "fewer than %d training images %s: %s; samples of it cannot be asked for",
+            MIN_IMAGES,
+            what,
+            ", ".join(few),
+        )
+    keep = np.flatnonzero(enough)
+    if len(keep) < (2 if labels.kind == CLASSES else 1):
+        return train.with_labels(None), test.with_labels(None)
+    return train.with_labels(keep), test.with_labels(keep)
 
 
 @dataclass(frozen=True)
@@ -143,16 +207,37 @@ class Posteriors:
 
     Attributes:
       z_mean, z_log_var: [N, D] float32.
+      label: [N, A] int8, a row of `labels.Labels` each; None without labels.
+      labels: what the columns of `label` are.
     """
 
     z_mean: np.ndarray
     z_log_var: np.ndarray
+    label: np.ndarray | None = None
+    labels: Labels | None = None
+
+    def with_labels(self, columns: np.ndarray | None) -> "Posteriors":
+        """Returns the same with some columns of its labels; with None, without any."""
+        if columns is None or self.label is None or self.labels is None:
+            return dataclasses.replace(self, label=None, labels=None)
+        names = tuple(self.labels.names[column] for column in columns)
+        return dataclasses.replace(
+            self,
+            label=self.label[:, columns],
+            labels=dataclasses.replace(self.labels, names=names),
+        )
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """[count, D] float32: one of each image, and again, as often as it takes."""
+        return self.draw_rows(rng, count)[0]
+
+    def draw_rows(
+        self, rng: np.random.Generator, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`draw`, and of which images they are, [count] int64."""
         rows = np.resize(rng.permutation(len(self.z_mean)), count)
         noise = rng.standard_normal((count, self.z_mean.shape[1]), np.float32)
-        return self.z_mean[rows] + np.exp(0.5 * self.z_log_var[rows]) * noise
+        return self.z_mean[rows] + np.exp(0.5 * self.z_log_var[rows]) * noise, rows
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the aggregated posterior, [D] float32 each."""
@@ -174,14 +259,15 @@ class Fit:
 
 
 def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
-    """Fits a coupling flow by stochastic gradients.
+    """Fits a coupling flow by stochastic gradients, to p(z | label) where there are any.
 
     Args:
       train: what it is fitted to.
       test: what tells when it is best.
       seed: of the start and of all draws.
     """
-    start = initial_parameters(*train.moments(), seed)
+    num_labels = 0 if train.labels is None else len(train.labels.names)
+    start = initial_parameters(*train.moments(), seed, num_labels)
     return fit_by_gradients("flow", start, FIXED, CouplingFlow, train, test, seed)
 
 
@@ -206,17 +292,19 @@ def fit_by_gradients(
       seed: of all draws.
     """
     parameters = {name: tf.Variable(value) for name, value in start.items()}
-    density = build(parameters)
+    density = _log_prob_of(build(parameters))
     names = [name for name in parameters if name not in fixed]
     learnt = [parameters[name] for name in names]
     averages = [tf.Variable(variable) for variable in learnt]
     averaged = build({**start, **dict(zip(names, averages, strict=True))})
-    log_prob = tf.function(averaged.log_prob, reduce_retracing=True)
-    schedule = LearningRate(_OPTIMIZER, FLOW_STEPS)
+    log_prob = tf.function(_log_prob_of(averaged), reduce_retracing=True)
+    steps = FLOW_STEPS if train.label is None else LABELLED_FLOW_STEPS
+    schedule = LearningRate(_OPTIMIZER, steps)
     optimizer = build_optimizer(_OPTIMIZER, schedule)
     optimizer.build(learnt)
     z_mean, std_dev = tf.constant(train.z_mean), tf.exp(0.5 * train.z_log_var)
     count, dim = train.z_mean.shape
+    labels = None if train.label is None else tf.constant(train.label)
 
     @tf.function
     def train_steps(first: tf.Tensor) -> None:
@@ -225,8 +313,14 @@ def fit_by_gradients(
             rows = tf.random.stateless_uniform([_BATCH], seeds, 0, count, tf.int32)
             noise = tf.random.stateless_normal([_BATCH, dim], seeds + 2**32)
             z = tf.gather(z_mean, rows) + tf.gather(std_dev, rows) * noise
+            label = None
+            if labels is not None:
+                draws = tf.random.stateless_uniform(
+                    [_BATCH, labels.shape[1] + 2], seeds + 2**33
+                )
+                label = _asked(tf.gather(labels, rows), train.labels, draws)
             with tf.GradientTape() as tape:
-                loss = -tf.reduce_mean(density.log_prob(z))
+                loss = -tf.reduce_mean(density(z, label))
             gradients = tape.gradient(loss, learnt)
             gradients, _ = tf.clip_by_global_norm(gradients, _OPTIMIZER.clip_norm)
             optimizer.apply_gradients(zip(gradients, learnt, strict=True))
@@ -236,12 +330,40 @@ def fit_by_gradients(
 
     def looks() -> Iterator[Look]:
         yield Look(0, start, log_prob)
-        for step in range(0, FLOW_STEPS, _LOOK_EVERY):
+        for step in range(0, steps, _LOOK_EVERY):
             train_steps(tf.constant(step, tf.int64))
             now = {n: np.array(v) for n, v in zip(names, averages, strict=True)}
             yield Look(step + _LOOK_EVERY, start | now, log_prob)
 
-    return _keep_best(title, looks(), FLOW_STEPS, test, seed)
+    return _keep_best(title, looks(), steps, test, seed)
+
+
+def _log_prob_of(density: Any) -> LogProb:
+    """The function of a density, of one with `given` also of labels."""
+
+    def log_prob(z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        return (density if label is None else density.given(label)).log_prob(z)
+
+    return log_prob
+
+
+def _asked(label: tf.Tensor, labels: Labels | None, draws: tf.Tensor) -> tf.Tensor:
+    """Leaves out the labels of some rows, and of attributes any number.
+
+    Args:
+      label: [N, A].
+      labels: what its columns are.
+      draws: [N, A + 2] float32, uniform in [0, 1).
+
+    Returns:
+      [N, A] float32, 0 where nothing is asked for.
+    """
+    assert labels is not None
+    keep = draws[:, :1] >= _UNLABELLED
+    if labels.kind == ATTRIBUTES:
+        # Of few attributes more often than of many: so people ask.
+        keep = keep & (draws[:, 2:] < draws[:, 1:2] ** 3)
+    return tf.where(keep, tf.cast(label, tf.float32), 0.0)
 
 
 def fit_mixture(
@@ -279,7 +401,7 @@ def _fit_components(train: Posteriors, test: Posteriors, seed: int, count: int) 
     def look(step: int, **parameters: np.ndarray) -> Look:
         # Draws lie in float32; so must the weights' sum.
         arrays = {name: np.float32(value) for name, value in parameters.items()}
-        return Look(step, arrays, GaussianMixture(arrays).log_prob)
+        return Look(step, arrays, _log_prob_of(GaussianMixture(arrays)))
 
     def looks() -> Iterator[Look]:
         yield look(
@@ -323,12 +445,17 @@ def _keep_best(
       least_gain: of log-likelihood, in nats, that is no standing still.
     """
     count = max(_HELD_OUT, len(test.z_mean))
-    held_out = test.draw(np.random.default_rng([seed, 1]), count)
+    rng = np.random.default_rng([seed, 1])
+    held_out, rows = test.draw_rows(rng, count)
+    label = None
+    if test.label is not None:
+        draws = rng.random((count, test.label.shape[1] + 2), np.float32)
+        label = _asked(test.label[rows], test.labels, draws).numpy()
 
     value, behind = -math.inf, 0
     with tqdm(total=total, desc=f"prior: {title}", unit="step") as progress:
         for look in looks:
-            now = mean_log_prob(look.log_prob, held_out)
+            now = mean_log_prob(look.log_prob, held_out, label)
             behind = 0 if now > value + least_gain else behind + 1
             if not look.step or now > value:
                 best, value = look, now
@@ -346,10 +473,14 @@ def _keep_best(
     return Fit(best.parameters, facts)
 
 
-def mean_log_prob(log_prob: LogProb, z: np.ndarray) -> float:
-    """Mean of log p(z), z [N, D] float32, in nats."""
-    parts = np.split(z, range(_ROWS, len(z), _ROWS))
-    return float(np.concatenate([log_prob(tf.constant(part)) for part in parts]).mean())
+def mean_log_prob(
+    log_prob: LogProb, z: np.ndarray, label: np.ndarray | None = None
+) -> float:
+    """Mean of log p(z | label), z [N, D] and label [N, A] float32, in nats."""
+    given = [z] if label is None else [z, label]
+    parts = (np.split(rows, range(_ROWS, len(z), _ROWS)) for rows in given)
+    values = [log_prob(*map(tf.constant, part)) for part in zip(*parts, strict=True)]
+    return float(np.concatenate(values).mean())
 
 
 _FITS: dict[str, Callable[[Posteriors, Posteriors, int], Fit]] = {

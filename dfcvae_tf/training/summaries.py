@@ -114,18 +114,24 @@ class RunLog:
         with disk_errors(self._run.metrics), open(self._run.metrics, "a") as file:
             file.write(json.dumps(line) + "\n")
 
-    def pictures(self, step: int, split: str, rows: Sequence[np.ndarray]) -> None:
+    def pictures(
+        self,
+        step: int,
+        split: str,
+        rows: Sequence[np.ndarray],
+        title: str = "original_reconstruction_prior",
+    ) -> None:
         """Shows rows of images as one grid.
 
         Args:
           step: the step.
           split: "train" or "test".
-          rows: originals, reconstructions, prior samples; each [n, H, W, C] float32 in
-            [0, 1].
+          rows: [n, H, W, C] float32 in [0, 1] each.
+          title: what the rows are.
         """
         grid = images_lib.make_grid(np.concatenate(rows), columns=len(rows[0]))
         with self._writers[split].as_default(step=step):
-            tf.summary.image("original_reconstruction_prior", grid[np.newaxis])
+            tf.summary.image(title, grid[np.newaxis])
 
 
 class _Blocks:

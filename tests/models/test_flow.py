@@ -8,10 +8,11 @@ from scipy import stats
 from dfcvae_tf.models.flow import FIXED, CouplingFlow, initial_parameters
 
 
-def bent_flow(dim: int) -> CouplingFlow:
+def bent_flow(dim: int, num_labels: int = 0) -> CouplingFlow:
     """A flow whose parameters are far from those it starts with."""
     rng = np.random.default_rng(1)
-    parameters = initial_parameters(rng.normal(size=dim), rng.uniform(0.5, 2, dim), 0)
+    mean, std = rng.normal(size=dim), rng.uniform(0.5, 2, dim)
+    parameters = initial_parameters(mean, std, 0, num_labels)
     for name, value in parameters.items():
         if name not in FIXED:
             change = rng.normal(0, 1 / value.shape[1], value.shape)
@@ -38,6 +39,28 @@ def test_the_density_is_that_of_the_map():
     expected = stats.norm.logpdf(noise.numpy()).sum(1)
     expected -= np.linalg.slogdet(jacobian)[1]
     np.testing.assert_allclose(flow.log_prob(z), expected, atol=1e-3)
+
+
+def test_labels_bend_it_and_none_leave_it_as_it_is():
+    flow = bent_flow(4, num_labels=2)
+    noise = np.random.default_rng(2).normal(size=(30, 4)).astype(np.float32)
+    z = flow.from_noise(noise).numpy()
+    anything = flow.given(np.zeros((30, 2), np.float32))
+    np.testing.assert_allclose(anything.from_noise(noise), z, atol=1e-5)
+    np.testing.assert_allclose(anything.log_prob(z), flow.log_prob(z), atol=1e-4)
+    asked = np.tile(np.array([[1, 0], [0, 1], [-1, 1]], np.float32), (10, 1))
+    flow = flow.given(tf.constant(asked))
+    with tf.GradientTape() as tape:
+        inputs = tf.constant(noise)
+        tape.watch(inputs)
+        drawn = flow.from_noise(inputs)
+    assert np.abs(drawn - z).max(axis=1).min() > 0.05
+    np.testing.assert_allclose(flow.to_noise(drawn), noise, atol=2e-3)
+    expected = stats.norm.logpdf(noise).sum(1)
+    expected -= np.linalg.slogdet(tape.batch_jacobian(drawn, inputs).numpy())[1]
+    np.testing.assert_allclose(flow.log_prob(drawn), expected, atol=2e-3)
+    with pytest.raises(ValueError, match="knows no labels"):
+        bent_flow(4).given(asked)
 
 
 def test_the_density_adds_up_to_one():

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from dfcvae_tf.labels import ATTRIBUTES, CLASSES, Labels
+from dfcvae_tf.models.flow import CouplingFlow
 from dfcvae_tf.models.prior import LEARNED
 from dfcvae_tf.training import prior_fitting
 from dfcvae_tf.training.prior_fitting import Posteriors, fit_flow, fit_mixture
@@ -13,6 +15,7 @@ FITS = {"flow": fit_flow, "gmm": fit_mixture}
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 400)
+    monkeypatch.setattr(prior_fitting, "LABELLED_FLOW_STEPS", 600)
     monkeypatch.setattr(prior_fitting, "_LOOK_EVERY", 200)
     monkeypatch.setattr(prior_fitting, "_MIXTURE_DRAWS", 3000)
     monkeypatch.setattr(prior_fitting, "_HELD_OUT", 3000)
@@ -97,3 +100,55 @@ def test_it_stops_when_test_images_gain_no_more(kind, monkeypatch):
     )
     fit = FITS[kind](few, others, seed=0)
     assert fit.facts["best_step"] < fit.facts["steps"] < 2000
+
+
+def labelled_heaps(count, kind, seed=0):
+    """The two heaps in order, as classes, or as an attribute beside one of chance."""
+    heaps = two_heaps(count, seed=seed)
+    second = heaps.z_mean[:, 0] > 0
+    if kind == CLASSES:
+        rows, names = np.stack([~second, second], axis=1), ("low", "high")
+    else:
+        chance = np.random.default_rng(seed + 9).random(count) < 0.5
+        rows, names = 2 * np.stack([second, chance], axis=1) - 1, ("high", "chance")
+    labels = Labels(kind, names)
+    return Posteriors(heaps.z_mean, heaps.z_log_var, rows.astype(np.int8), labels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [(CLASSES, [1, 0], [0, 1]), (ATTRIBUTES, [-1, 0], [1, 0])]
+)
+def test_a_flow_learns_what_labels_say_and_what_there_is_without(kind, low, high):
+    train, test = labelled_heaps(2000, kind), labelled_heaps(500, kind, seed=1)
+    fit = fit_flow(train, test, seed=0)
+    flow = CouplingFlow(fit.parameters)
+    z = two_heaps(2000, seed=2).draw(np.random.default_rng(0), 2000)
+    gap = true_log_prob(z).mean() - np.mean(flow.log_prob(z))
+    assert -0.05 < gap < 0.2
+    noise = np.random.default_rng(3).normal(size=(1000, 2)).astype(np.float32)
+    drawn = [
+        np.asarray(flow.given(np.tile(np.float32(row), (1000, 1))).from_noise(noise))
+        for row in (low, high)
+    ]
+    assert np.mean(drawn[0] < 0) > 0.98 and np.mean(drawn[1] > 0) > 0.98
+    assert 0.4 < np.mean(np.asarray(flow.from_noise(noise)) > 0) < 0.6
+
+
+def test_labels_that_too_few_images_have_are_left_out(caplog):
+    heaps = labelled_heaps(50, CLASSES)
+    rows = np.zeros((50, 4), np.int8)
+    rows[:, :2] = heaps.label
+    rows[0] = [0, 0, 1, 0]
+    labels = Labels(CLASSES, ("low", "high", "lonely", "none"))
+    train = Posteriors(heaps.z_mean, heaps.z_log_var, rows, labels)
+    found, test = prior_fitting._with_usable_labels(train, train, "flow", True)
+    assert found.labels == test.labels == Labels(CLASSES, ("low", "high"))
+    assert found.label.sum() == 49  # the lonely one is of no class
+    (told,) = caplog.messages
+    assert "fewer than 2 training images of the class: lonely, none;" in told
+    caplog.clear()
+    for kind, labelled in (("gmm", True), ("flow", False)):
+        found, _ = prior_fitting._with_usable_labels(train, train, kind, labelled)
+        assert found.label is None and found.labels is None
+    (told,) = caplog.messages
+    assert "gmm knows no labels" in told
