@@ -13,7 +13,7 @@ from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
 from dfcvae_tf.exporting.folding import fast_decode
-from dfcvae_tf.exporting.joining import PRIOR_SIGNATURES, convert_prior, join
+from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.latency import measure_latency
 from dfcvae_tf.exporting.manifest import (
     NETWORKS,
@@ -29,6 +29,7 @@ from dfcvae_tf.exporting.runtime import TFLiteFunction, check_threads
 from dfcvae_tf.exporting.samples import calibration_samples, check_samples
 from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
 from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.exporting.signatures import PRIOR_SIGNATURES
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.exporting.web import write_web_page
 from dfcvae_tf.files import atomic_file, write_json
@@ -208,7 +209,8 @@ class _Export:
             ),
         )
         if file.failures:
-            self._take(dataclasses.replace(self.model, prior=StandardNormal()))
+            standard = StandardNormal()
+            self._take(dataclasses.replace(self.model, prior=standard, labels=None))
         return file
 
     def write_saved_model(self) -> None:

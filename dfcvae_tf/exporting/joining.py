@@ -11,13 +11,15 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 
+from dfcvae_tf.exporting.saved_model import prior_given
+from dfcvae_tf.exporting.signatures import LABEL, PRIOR_SIGNATURES, arguments
 from dfcvae_tf.exporting.tflite import schema
 from dfcvae_tf.messages import held_back_messages
 from dfcvae_tf.models.prior import Prior
 
-# Of the prior's file: name -> (name of the argument, names of the results).
-PRIOR_SIGNATURES = {"from_noise": ("noise", ("z",)), "to_noise": ("z", ("noise",))}
 _IDENTIFIER = b"TFL3"
+
+Results = dict[str, tf.Tensor]
 
 
 def convert_prior(
@@ -28,7 +30,8 @@ def convert_prior(
 ) -> bytes:
     """Converts a prior to a .tflite file with a signature for each way, float32.
 
-    from_noise(noise [N, D]) -> z [N, D]; to_noise(z) -> noise.
+    from_noise(noise [N, D]) -> z [N, D]; to_noise(z) -> noise; where the prior knows
+    labels both take label [N, A] as well.
 
     Args:
       prior: what makes latents of noise.
@@ -37,18 +40,24 @@ def convert_prior(
       ways: those that it shall have.
     """
 
-    def from_noise(noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"z": prior.from_noise(noise)}
+    def from_noise(noise: tf.Tensor, label: tf.Tensor | None = None) -> Results:
+        return {"z": prior_given(prior, label).from_noise(noise)}
 
-    def to_noise(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"noise": prior.to_noise(z)}
+    def to_noise(z: tf.Tensor, label: tf.Tensor | None = None) -> Results:
+        return {"noise": prior_given(prior, label).to_noise(z)}
 
     module = tf.Module()
     functions = {"from_noise": from_noise, "to_noise": to_noise}
     for name in ways:
-        argument, _ = PRIOR_SIGNATURES[name]
-        spec = tf.TensorSpec([batch_size, latent_dim], tf.float32, name=argument)
-        setattr(module, name, tf.function(functions[name], input_signature=[spec]))
+        specs = [
+            tf.TensorSpec(
+                [batch_size, prior.num_labels if argument == LABEL else latent_dim],
+                tf.float32,
+                name=argument,
+            )
+            for argument in arguments(name, prior.num_labels)
+        ]
+        setattr(module, name, tf.function(functions[name], input_signature=specs))
     signatures = {name: getattr(module, name) for name in ways}
     with tempfile.TemporaryDirectory() as folder, held_back_messages():
         # Only from a SavedModel does one file get several signatures.
@@ -68,7 +77,8 @@ def join(prior: bytes, decoder: bytes) -> bytes:
         rows per call.
 
     Returns:
-      A .tflite file with the signature generate(noise) -> image.
+      A .tflite file with the signature generate(noise) -> image, or generate(noise,
+      label), as the prior is.
     """
     first = schema().ModelT.InitFromPackedBuf(prior, 0)
     model = schema().ModelT.InitFromPackedBuf(decoder, 0)
@@ -94,11 +104,12 @@ def join(prior: bytes, decoder: bytes) -> bytes:
     model.operatorCodes += first.operatorCodes
     graph.tensors += front.tensors
     graph.operators = [*front.operators, *graph.operators]
-    graph.inputs = np.array([place[front.inputs[0]]], np.int32)
+    graph.inputs = np.array([place[i] for i in front.inputs], np.int32)
 
     signature.signatureKey = b"generate"
-    signature.inputs[0].name = b"noise"
-    signature.inputs[0].tensorIndex = place[front.inputs[0]]
+    signature.inputs = way.inputs
+    for argument in signature.inputs:
+        argument.tensorIndex = place[argument.tensorIndex]
     builder = flatbuffers.Builder(len(prior) + len(decoder))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())

@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def measure_latency(path: Path, signature: str, runs: int = RUNS) -> Latency:
 
     Args:
       path: the file.
-      signature: "decode" or "encode".
+      signature: of the file.
       runs: calls measured per number of threads.
     """
     call = f"latency._print_latency({str(path)!r}, {signature!r}, {runs})"
@@ -83,8 +84,9 @@ def _print_latency(path: str, signature: str, runs: int) -> None:
     median_ms, p95_ms = {}, {}
     for num_threads in NUM_THREADS:
         function = TFLiteFunction(Path(path), signature, num_threads)
-        shape = tuple(max(1, size) for size in function.input_shape)
-        values = np.random.default_rng(0).random(shape, np.float32)
+        rng = np.random.default_rng(0)
+        shapes = [np.maximum(1, shape) for shape in function.input_shapes]
+        values = [rng.random(shape, np.float32) for shape in shapes]
         times = [_time_ms(function, values) for _ in range(1 + WARM_UP_RUNS + runs)]
         if num_threads == NUM_THREADS[0]:
             first_run_ms = times[0]
@@ -97,14 +99,14 @@ def _print_latency(path: str, signature: str, runs: int) -> None:
         "p95_ms": p95_ms,
         "peak_memory_bytes": added_memory_bytes,
         "runs": runs,
-        "batch_size": shape[0],
+        "batch_size": int(shapes[0][0]),
     }
     print(json.dumps(fields))
 
 
-def _time_ms(function: TFLiteFunction, values: np.ndarray) -> float:
+def _time_ms(function: TFLiteFunction, values: Sequence[np.ndarray]) -> float:
     start = time.perf_counter()
-    function.call(values)
+    function.call(*values)
     return (time.perf_counter() - start) * 1e3
 
 

@@ -17,13 +17,17 @@ from dfcvae_tf import attribute_vectors
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import read_provenance
 from dfcvae_tf.exporting.folder import FORMAT_VERSION, file_list
-from dfcvae_tf.exporting.joining import PRIOR_SIGNATURES
 from dfcvae_tf.exporting.latency import Latency, describe_machine
 from dfcvae_tf.exporting.parity import Parity
 from dfcvae_tf.exporting.runtime import interpreter_class
 from dfcvae_tf.exporting.samples import Samples
-from dfcvae_tf.exporting.saved_model import SIGNATURES
 from dfcvae_tf.exporting.settings import ExportSettings
+from dfcvae_tf.exporting.signatures import (
+    LABEL,
+    PRIOR_SIGNATURES,
+    SIGNATURES,
+    arguments,
+)
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.prior import STANDARD
 from dfcvae_tf.prior_file import read_facts
@@ -221,18 +225,22 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
         "z_mean": latents,
         "z_log_var": latents,
         "image": images,
+        LABEL: [batch, model.prior.num_labels],
     }
     signatures = {name: SIGNATURES[name] for name in NETWORKS}
     if model.has_learned_prior:
         signatures |= PRIOR_SIGNATURES
     return {
         signature: {
-            "inputs": {argument: {"shape": shapes[argument], "dtype": "float32"}},
+            "inputs": {
+                argument: {"shape": shapes[argument], "dtype": "float32"}
+                for argument in arguments(signature, model.prior.num_labels)
+            },
             "outputs": {
                 name: {"shape": shapes[name], "dtype": "float32"} for name in results
             },
         }
-        for signature, (argument, results) in signatures.items()
+        for signature, (_, results) in signatures.items()
     }
 
 

@@ -53,7 +53,7 @@ _INVISIBLE = 1e-6
 _ROWS = 100
 _BATCH_ROWS = 8
 
-Function = Callable[[np.ndarray], dict[str, np.ndarray]]
+Function = Callable[..., dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Gate:
         """
         measures = _Measures()
         for kind, latents in self._samples.latents.items():
-            self._measure_pictures(measures, kind, latents, decode)
+            self._measure_pictures(measures, kind, decode, latents)
         measures.batch_difference = _batch_difference(decode, self._samples.all_latents)
         return self._result(measures, name)
 
@@ -137,7 +137,7 @@ class Gate:
         found = [encode(images) for images in _slices(self._samples.images)]
         measures = _Measures()
         codes = {k: np.concatenate([part[k] for part in found]) for k in self._codes}
-        self._measure_pictures(measures, REAL, codes["z_mean"], self._decode)
+        self._measure_pictures(measures, REAL, self._decode, codes["z_mean"])
         errors = {k: codes[k] - expected for k, expected in self._codes.items()}
         # Of what the file itself returns, not of the pictures.
         measures.errors = [float(np.abs(error).max()) for error in errors.values()]
@@ -148,15 +148,19 @@ class Gate:
     def check_reconstruct(self, reconstruct: Function, name: str) -> Parity:
         """Measures both in a row: images [N, H, W, C] -> {"image": [N, H, W, C]}."""
         measures = _Measures()
-        self._measure_pictures(measures, REAL, self._samples.images, reconstruct)
+        self._measure_pictures(measures, REAL, reconstruct, self._samples.images)
         measures.batch_difference = _batch_difference(reconstruct, self._samples.images)
         return self._result(measures, name)
 
     def check_generator(self, generate: Function, name: str) -> Parity:
-        """Measures prior and decoder in a row: noise [N, D] -> {"image"}, any N."""
+        """Measures prior and decoder in a row: noise [N, D] -> {"image"}, any N.
+
+        Where the prior knows labels, noise and label [N, A].
+        """
         measures = _Measures()
-        self._measure_pictures(measures, NOISE, self._samples.noise, generate)
-        measures.batch_difference = _batch_difference(generate, self._samples.noise)
+        given = self._samples.given(self._samples.noise)
+        self._measure_pictures(measures, NOISE, generate, *given)
+        measures.batch_difference = _batch_difference(generate, *given)
         labels = self._judged(self._pictures[NOISE])
         limits = WITH_PRIOR if name in MAX_ERROR else name
         return self._result(measures, limits, labels, labels)
@@ -167,20 +171,23 @@ class Gate:
         Args:
           from_noise: noise [N, D] -> {"z": [N, D]}, any N; it should be Keras' z.
           to_noise: z [N, D] -> {"noise": [N, D]}; there and back should be no change.
+            Where the prior knows labels, both take label [N, A] as well.
         """
 
-        def generate(noise: np.ndarray) -> dict[str, np.ndarray]:
-            return self._decode(from_noise(noise)["z"])
+        def generate(*given: np.ndarray) -> dict[str, np.ndarray]:
+            return self._decode(from_noise(*given)["z"])
 
-        def there_and_back(z: np.ndarray) -> dict[str, np.ndarray]:
-            return generate(to_noise(z)["noise"])
+        def there_and_back(z: np.ndarray, *label: np.ndarray) -> dict[str, np.ndarray]:
+            return generate(to_noise(z, *label)["noise"], *label)
 
         measures = _Measures()
-        self._measure_pictures(measures, NOISE, self._samples.noise, generate)
-        self._measure_pictures(measures, REAL, self._samples.z_mean, there_and_back)
+        drawn = self._samples.given(self._samples.noise)
+        real = self._samples.given(self._samples.z_mean)
+        self._measure_pictures(measures, NOISE, generate, *drawn)
+        self._measure_pictures(measures, REAL, there_and_back, *real)
         measures.batch_difference = max(
-            _batch_difference(generate, self._samples.noise),
-            _batch_difference(there_and_back, self._samples.z_mean),
+            _batch_difference(generate, *drawn),
+            _batch_difference(there_and_back, *real),
         )
         labels = None
         if self._judge is not None:
@@ -192,14 +199,15 @@ class Gate:
         self,
         measures: "_Measures",
         kind: str,
-        values: np.ndarray,
         to_pictures: Function,
+        *values: np.ndarray,
     ) -> None:
         """Adds the pictures made of `values`, which should be Keras' of this kind."""
         mse = []
-        slices = zip(_slices(values), _slices(self._pictures[kind]), strict=True)
-        for part, expected in slices:
-            found = to_pictures(part)["image"]
+        for expected, *part in zip(
+            *map(_slices, (self._pictures[kind], *values)), strict=True
+        ):
+            found = to_pictures(*part)["image"]
             measures.errors.append(float(np.abs(found - expected).max()))
             mse.append(pixels.mse(expected, found))
             measures.sharpness.append(laplacian_variance(found))
@@ -309,11 +317,13 @@ def _picture_failures(parity: Parity, min_psnr_db: float) -> Iterator[str]:
         )
 
 
-def _batch_difference(function: Function, values: np.ndarray) -> float:
+def _batch_difference(function: Function, *values: np.ndarray) -> float:
     """Largest change of a row's results between a call with others and one without."""
-    rows = values[:_BATCH_ROWS]
-    together = function(rows)
-    alone = [function(rows[i : i + 1]) for i in range(len(rows))]
+    together = function(*(value[:_BATCH_ROWS] for value in values))
+    alone = [
+        function(*(value[i : i + 1] for value in values))
+        for i in range(min(_BATCH_ROWS, len(values[0])))
+    ]
     return max(
         float(np.abs(np.concatenate([one[k] for one in alone]) - together[k]).max())
         for k in together

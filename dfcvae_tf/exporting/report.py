@@ -1,8 +1,10 @@
 """REPORT.md of an export and the table for the terminal, both from its manifest."""
 
+import json
 from typing import Any
 
 from dfcvae_tf.exporting.settings import VARIANTS
+from dfcvae_tf.labels import ATTRIBUTES, CLASSES
 
 REPORT = "REPORT.md"
 Manifest = dict[str, Any]
@@ -15,7 +17,7 @@ from PIL import Image
 
 {signature} = Interpreter("{file}", num_threads=2).get_signature_runner("{signature}")
 {argument} = np.random.default_rng(0).standard_normal(({batch}, {dim})).astype(np.float32)
-image = {signature}({argument}={argument})["image"]  # [{batch}, {height}, {width}, {channels}] in [0, 1]
+{label_python}image = {signature}({argument}={argument}{given_python})["image"]  # [{batch}, {height}, {width}, {channels}] in [0, 1]
 pixels = np.rint(image[0] * 255).astype(np.uint8)
 Image.fromarray(pixels.squeeze()).save("image.png")
 """
@@ -39,11 +41,11 @@ class {network}(context: Context) : AutoCloseable {{
         Interpreter(model, Interpreter.Options().setNumThreads(2))
     }}
 
-    /** {argument}: {dim} numbers, as from a standard normal distribution. */
-    fun {signature}({argument}: FloatArray): Bitmap {{
+    /** {argument}: {dim} numbers, as from a standard normal distribution.{label_doc} */
+    fun {signature}({argument}: FloatArray{parameter_kotlin}): Bitmap {{
         val image = Array({batch}) {{ Array({height}) {{ Array({width}) {{ FloatArray({channels}) }} }} }}
         interpreter.runSignature(
-            mapOf<String, Any>("{argument}" to Array({batch}) {{ {argument} }}),
+            mapOf<String, Any>("{argument}" to Array({batch}) {{ {argument} }}{given_kotlin}),
             mapOf<String, Any>("image" to image),
             "{signature}",
         )
@@ -66,14 +68,17 @@ import {{ loadAndCompile, loadLiteRt, Tensor }} from "@litertjs/core";
 await loadLiteRt("wasm/");
 const model = await loadAndCompile("{file}", {{ accelerator: "wasm" }});
 
-/** {argument}: {dim} numbers, as from a standard normal distribution. */
-async function {signature}({argument}) {{
-  const rows = Float32Array.from({{ length: {batch} * {dim} }}, (_, i) => {argument}[i % {dim}]);
-  const input = new Tensor(rows, [{batch}, {dim}]);
-  const {{ image }} = await model.run("{signature}", {{ {argument}: input }});
+function tensor(row) {{
+  const rows = Array.from({{ length: {batch} }}, () => [...row]).flat();
+  return new Tensor(Float32Array.from(rows), [{batch}, row.length]);
+}}
+
+/** {argument}: {dim} numbers, as from a standard normal distribution.{label_doc} */
+async function {signature}({argument}{parameter_javascript}) {{
+  const inputs = {{ {argument}: tensor({argument}){given_javascript} }};
+  const {{ image }} = await model.run("{signature}", inputs);
   const values = await image.data(); // {height} x {width} x {channels} in [0, 1], row by row
-  input.delete();
-  image.delete();
+  for (const used of [...Object.values(inputs), image]) used.delete();
   const picture = new ImageData({width}, {height});
   for (let i = 0; i < {width} * {height}; i++) {{
     for (let c = 0; c < 3; c++) {{
@@ -86,12 +91,29 @@ async function {signature}({argument}) {{
 """
 
 
+# What a prior that knows labels adds to the code above.
+_WITH_LABELS = {
+    "label_python": """\
+labels = {names}  # 0 = not asked for, {meaning}
+label = np.zeros(({batch}, len(labels)), np.float32)
+label[:, labels.index({example})] = 1
+""",
+    "given_python": ", label=label",
+    "label_doc": " label: {count} numbers, see manifest.json;"
+    " 0 = not asked for, {meaning}.",
+    "parameter_kotlin": ", label: FloatArray = FloatArray({count})",
+    "given_kotlin": ', "label" to Array({batch}) {{ label }}',
+    "parameter_javascript": ", label = new Float32Array({count})",
+    "given_javascript": ", label: tensor(label)",
+}
+_MEANINGS = {CLASSES: "1 = of this class", ATTRIBUTES: "1 = with, -1 = without it"}
+
 # How a picture is drawn, by the signature that noise goes into.
 _DRAWING = {
     "generate": "A picture is drawn by `generate(noise) -> image` of a `generator_*.tflite` "
     "from standard normal noise: the prior, in float32 in all of them, then the decoder. "
     "`prior.tflite` is the prior by itself: `from_noise(noise) -> z` and back, "
-    "`to_noise(z) -> noise`.",
+    "`to_noise(z) -> noise`.{labels}",
     "decode": "A picture is drawn by `decode` of a `decoder_*.tflite` from a standard normal "
     "`z`.",
 }
@@ -117,8 +139,9 @@ def render_report(manifest: Manifest) -> str:
         "peak memory is what loading and running adds to the runtime."
     )
     prior = manifest["prior"]
+    drawing = _DRAWING[prior["signature"]].format(labels=_about_labels(prior))
     lines = [f"# {manifest['name']}", ""]
-    for text in (about, _DRAWING[prior["signature"]], how_checked):
+    for text in (about, drawing, how_checked):
         lines += [text, ""]
     for variant in manifest["variants"]:
         files = _files(variant)
@@ -150,15 +173,40 @@ def snippets(manifest: Manifest) -> dict[str, str]:
             "argument": "z",
         }
     image, batch = manifest["image"], manifest["batch_size"]
+    batch = 1 if batch == "dynamic" else batch
     values = {
         **of_file,
         "network": "Generator" if generators else "Decoder",
-        "batch": 1 if batch == "dynamic" else batch,
+        "batch": batch,
         "dim": manifest["latent"]["dim"],
         **{key: image[key] for key in ("height", "width", "channels")},
+        **dict.fromkeys(_WITH_LABELS, ""),
     }
+    labels = manifest["prior"].get("labels")
+    if labels is not None and generators:
+        about = {
+            "names": json.dumps(labels["names"], ensure_ascii=False),
+            "example": json.dumps(labels["names"][-1], ensure_ascii=False),
+            "count": len(labels["names"]),
+            "meaning": _MEANINGS[labels["kind"]],
+            "batch": batch,
+        }
+        values |= {k: part.format(**about) for k, part in _WITH_LABELS.items()}
     codes = {"python": PYTHON, "kotlin": KOTLIN, "javascript": JAVASCRIPT}
     return {k: code.format(**values).rstrip() for k, code in codes.items()}
+
+
+def _about_labels(prior: dict[str, Any]) -> str:
+    """What a prior that knows labels can be asked for; "" of one that knows none."""
+    if "labels" not in prior:
+        return ""
+    labels = prior["labels"]
+    names = ", ".join(labels["names"])
+    return (
+        " All three take `label` as well, a number for each of the "
+        f"{labels['kind']} {names}, in this order: 0 = not asked for, "
+        f"{_MEANINGS[labels['kind']]}; all 0 = any picture."
+    )
 
 
 def terminal_table(manifest: Manifest) -> str:

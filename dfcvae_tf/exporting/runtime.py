@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dfcvae_tf.exporting.signatures import LABEL
 from dfcvae_tf.messages import held_back_messages
 
 # Rows per call of a file with a dynamic batch.
@@ -34,7 +35,7 @@ class TFLiteFunction:
     """One signature of a .tflite file, from and to NumPy arrays.
 
     Attributes:
-      input_shape: of a call; -1 where any size will do.
+      input_shapes: of a call, of each argument; -1 where any size will do.
     """
 
     def __init__(self, model: bytes | Path, signature: str, num_threads: int):
@@ -42,7 +43,7 @@ class TFLiteFunction:
 
         Args:
           model: the file, or its content.
-          signature: "decode" or "encode"; takes one argument.
+          signature: of the file; its arguments are taken in their order, a label last.
           num_threads: threads per call.
         """
         if isinstance(model, bytes):
@@ -53,36 +54,44 @@ class TFLiteFunction:
             interpreter = interpreter_class()[0](**source, num_threads=num_threads)
             interpreter.allocate_tensors()
             self._runner = interpreter.get_signature_runner(signature)
-        ((self._argument, details),) = self._runner.get_input_details().items()
-        self.input_shape = tuple(int(size) for size in details["shape_signature"])
-        self.dtypes = {details["dtype"]} | {
-            output["dtype"] for output in self._runner.get_output_details().values()
-        }
+        details = self._runner.get_input_details()
+        self._arguments = sorted(details, key=lambda name: name == LABEL)
+        self.input_shapes = [
+            tuple(int(size) for size in details[name]["shape_signature"])
+            for name in self._arguments
+        ]
+        outputs = self._runner.get_output_details()
+        self.dtypes = {d["dtype"] for d in (*details.values(), *outputs.values())}
 
-    def call(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs one batch of exactly `input_shape`; returns name -> array."""
-        return self._runner(**{self._argument: values})
+    def call(self, *values: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs one batch of exactly `input_shapes`; returns name -> array."""
+        return self._runner(**dict(zip(self._arguments, values, strict=True)))
 
-    def __call__(self, values: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, *values: np.ndarray) -> dict[str, np.ndarray]:
         """Runs any number of rows, at least one; the last batch is filled up with zeros.
 
         Args:
-          values: [N, ...] float32.
+          values: [N, ...] float32, of each argument.
 
         Returns:
           name -> [N, ...].
         """
-        rows = self.input_shape[0]
+        count, rows = len(values[0]), self.input_shapes[0][0]
         if rows < 0:
-            rows = min(DYNAMIC_ROWS, len(values))
+            rows = min(DYNAMIC_ROWS, count)
         parts = []
-        for start in range(0, len(values), rows):
-            batch = values[start : start + rows]
-            missing = rows - len(batch)
-            filled = np.pad(batch, [(0, missing)] + [(0, 0)] * (batch.ndim - 1))
-            outputs = self.call(filled)
-            parts.append({k: v[: len(batch)] for k, v in outputs.items()})
+        for start in range(0, count, rows):
+            batch = [value[start : start + rows] for value in values]
+            left = len(batch[0])
+            outputs = self.call(*(_filled(value, rows) for value in batch))
+            parts.append({k: v[:left] for k, v in outputs.items()})
         return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+
+
+def _filled(values: np.ndarray, rows: int) -> np.ndarray:
+    """Fills up with rows of zeros."""
+    missing = [(0, rows - len(values))] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, missing)
 
 
 def check_threads() -> int:

@@ -40,6 +40,8 @@ class Samples:
     z_mean: [M, D] float32, what Keras' encoder makes of the images.
     latents: kind -> [n, D] float32.
     noise: [n, D] float32, standard normal: what a generator is given.
+    label: [M, A] float32, what a prior that knows labels is asked for with the first of M
+      noises or latents; None where it knows none.
     """
 
     source: str
@@ -48,6 +50,11 @@ class Samples:
     z_mean: np.ndarray
     latents: dict[str, np.ndarray]
     noise: np.ndarray
+    label: np.ndarray | None
+
+    def given(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What a prior is given: noises or latents, and labels if it knows any."""
+        return (values,) if self.label is None else (values, self.label[: len(values)])
 
     @property
     def all_latents(self) -> np.ndarray:
@@ -77,13 +84,14 @@ def calibration_samples(model: LoadedRun, data: DataConfig, seed: int) -> Sample
     ends = z_mean[rng.integers(len(z_mean), size=(2, DRAWN))]
     share = rng.random((DRAWN, 1), np.float32)
     noise = rng.standard_normal((DRAWN, model.latent_dim), np.float32)
+    label = _asked(rng, model, max(DRAWN, len(z_mean)))
     latents = {
         REAL: z_mean,
-        **_drawn(rng, model, noise),
+        **_drawn(rng, model, noise, label),
         "interpolations": ends[0] * share + ends[1] * (1 - share),
     }
     digits = are_like_mnist(model.config.image_shape, source.class_names)
-    return Samples(source.description, digits, images, z_mean, latents, noise)
+    return Samples(source.description, digits, images, z_mean, latents, noise, label)
 
 
 def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
@@ -100,17 +108,27 @@ def check_samples(model: LoadedRun, data: DataConfig, seed: int) -> Samples:
     # As many latents in all when there are few images.
     drawn = DRAWN + max(0, CHECK_IMAGES - len(images)) // 2
     noise = rng.standard_normal((drawn, model.latent_dim), np.float32)
-    latents = {REAL: z_mean, **_drawn(rng, model, noise)}
-    return Samples(source.description, digits, images, z_mean, latents, noise)
+    label = _asked(rng, model, max(drawn, len(z_mean)))
+    latents = {REAL: z_mean, **_drawn(rng, model, noise, label)}
+    return Samples(source.description, digits, images, z_mean, latents, noise, label)
+
+
+def _asked(rng: np.random.Generator, model: LoadedRun, count: int) -> np.ndarray | None:
+    """What a prior that knows labels is asked for."""
+    return None if model.labels is None else model.labels.examples(rng, count)
 
 
 def _drawn(
-    rng: np.random.Generator, model: LoadedRun, noise: np.ndarray
+    rng: np.random.Generator,
+    model: LoadedRun,
+    noise: np.ndarray,
+    label: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """Latents that the prior makes of noise, and extremes."""
     extremes = rng.uniform(-EXTREME, EXTREME, noise.shape)
+    asked = None if label is None else label[: len(noise)]
     return {
-        PRIOR: np.asarray(model.prior.from_noise(noise)),
+        PRIOR: model.from_noise(noise, asked),
         "extremes": extremes.astype(np.float32),
     }
 

@@ -8,24 +8,18 @@ import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.exporting.signatures import LABEL, SIGNATURES, arguments
 from dfcvae_tf.files import disk_errors
-from dfcvae_tf.models.prior import Prior
+from dfcvae_tf.models.prior import LabelledPrior, Prior
 from dfcvae_tf.models.vae import VAE
 
 Outputs = dict[str, tf.Tensor]
-
-# Name of the signature -> (name of its argument, names of its results).
-SIGNATURES = {
-    "decode": ("z", ("image",)),
-    "encode": ("image", ("z_mean", "z_log_var")),
-    "reconstruct": ("image", ("image",)),
-    "generate": ("noise", ("image",)),
-}
 
 
 def write_saved_model(
@@ -39,8 +33,9 @@ def write_saved_model(
 
     decode(z [N, D]) -> image [N, H, W, C] in [0, 1]; encode(image) -> z_mean, z_log_var
     [N, D]; reconstruct(image) -> image, decoded from z_mean; generate(noise [N, D]) ->
-    image, where the noise is standard normal. All are float32; no graph holds a random
-    operator. `serving_default` is decode.
+    image, where the noise is standard normal, and where the prior knows labels
+    generate(noise, label [N, A]). All are float32; no graph holds a random operator.
+    `serving_default` is decode.
 
     Args:
       vae: the networks, float32.
@@ -64,10 +59,11 @@ def write_saved_model(
     def reconstruct(image: tf.Tensor) -> Outputs:
         return decode(encode(image)["z_mean"])
 
-    def generate(noise: tf.Tensor) -> Outputs:
-        return decode(prior.from_noise(noise))
+    def generate(noise: tf.Tensor, label: tf.Tensor | None = None) -> Outputs:
+        return decode(prior_given(prior, label).from_noise(noise))
 
     shapes = {
+        LABEL: (batch_size, prior.num_labels),
         "noise": (batch_size, *vae.decoder.input_shape[1:]),
         "z": (batch_size, *vae.decoder.input_shape[1:]),
         "image": (batch_size, *vae.encoder.input_shape[1:]),
@@ -76,9 +72,12 @@ def write_saved_model(
     for network in vae.networks.values():
         archive.track(network)
     for function in (decode, encode, reconstruct, generate):
-        argument, _ = SIGNATURES[function.__name__]
-        spec = tf.TensorSpec(shapes[argument], tf.float32, name=argument)
-        archive.add_endpoint(function.__name__, function, input_signature=[spec])
+        name = function.__name__
+        specs = [
+            tf.TensorSpec(shapes[argument], tf.float32, name=argument)
+            for argument in arguments(name, prior.num_labels)
+        ]
+        archive.add_endpoint(name, function, input_signature=specs)
     # It lists every variable on stdout, on Keras 2 without a way to ask it not to.
     with disk_errors(path), contextlib.redirect_stdout(io.StringIO()):
         try:
@@ -89,17 +88,24 @@ def write_saved_model(
             ) from error
 
 
-def load_signature(path: Path, signature: str) -> Callable[[np.ndarray], dict]:
+def prior_given(prior: Prior, label: tf.Tensor | None) -> Prior:
+    """The prior itself, or where something is asked of it p(z | label)."""
+    return prior if label is None else cast(LabelledPrior, prior).given(label)
+
+
+def load_signature(path: Path, signature: str) -> Callable[..., dict[str, np.ndarray]]:
     """Loads one signature of a SavedModel as a function from and to NumPy arrays.
 
-    It takes one batch of any size and returns name -> array.
+    It takes one batch of any size, of a signature with labels also those, and returns
+    name -> array.
     """
     model = tf.saved_model.load(str(path))
     function = model.signatures[signature]
-    argument, _ = SIGNATURES[signature]
+    (name,), _ = SIGNATURES[signature]
 
-    def run(values: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = function(**{argument: tf.constant(values)})
+    def run(*values: np.ndarray) -> dict[str, np.ndarray]:
+        given = zip((name, LABEL), map(tf.constant, values), strict=False)
+        outputs = function(**dict(given))
         return {name: value.numpy() for name, value in outputs.items()}
 
     run.model = model  # type: ignore[attr-defined]  # signatures die with their model

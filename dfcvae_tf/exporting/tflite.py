@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import tensorflow as tf
 
-from dfcvae_tf.exporting.saved_model import SIGNATURES
+from dfcvae_tf.exporting.signatures import SIGNATURES
 from dfcvae_tf.messages import held_back_messages
 
 # What no exported file may hold: state, randomness, TensorFlow's own kernels.
@@ -58,7 +58,7 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if variant == "int8":
         assert calibration is not None
-        argument, _ = SIGNATURES[signature]
+        (argument,), _ = SIGNATURES[signature]
         calls = -(-len(calibration) // batch_size)
         rows = np.resize(calibration, (calls, batch_size, *calibration.shape[1:]))
 

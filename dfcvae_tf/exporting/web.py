@@ -18,6 +18,7 @@ PAGE_FILES = (
     "style.css",
     "icon.svg",
     "app.js",
+    "asking.js",
     "manifest.js",
     "networks.js",
     "picture.js",

@@ -9,8 +9,9 @@ import pytest
 from dfcvae_tf import checkpoints
 from dfcvae_tf.config import Config, apply_settings
 from dfcvae_tf.exporting.saved_model import write_saved_model
+from dfcvae_tf.labels import CLASSES, Labels
 from dfcvae_tf.loaded_run import LoadedRun
-from dfcvae_tf.models.flow import initial_parameters
+from dfcvae_tf.models.flow import NUM_LAYERS, initial_parameters
 from dfcvae_tf.models.prior import StandardNormal
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.presets import preset_config
@@ -111,6 +112,29 @@ def _flow_model(tmp_path_factory) -> LoadedRun:
     """The small run with a flow as its prior, loaded."""
     run = write_run(tmp_path_factory.mktemp("flow") / "run", small_vae())
     save_prior(run, "flow", bent_parameters(), {"seed": 0})
+    return checkpoints.load_for_inference(str(run))
+
+
+@pytest.fixture(name="label_kernel", scope="session")
+def _label_kernel():
+    """A function from numbers of labels and dimensions to how a flow heeds them."""
+
+    def label_kernel(num_labels: int, dim: int = 3) -> np.ndarray:
+        hidden = bent_parameters(dim)["bias1"].shape[1]
+        rng = np.random.default_rng(1)
+        shape = (NUM_LAYERS, num_labels, hidden)
+        return rng.normal(0, 2, shape).astype(np.float32)
+
+    return label_kernel
+
+
+@pytest.fixture(name="labelled_model", scope="session")
+def _labelled_model(tmp_path_factory, label_kernel) -> LoadedRun:
+    """The small run with a flow that knows three classes, loaded."""
+    run = write_run(tmp_path_factory.mktemp("labelled") / "run", small_vae())
+    labels = Labels(CLASSES, ("cat", "dog", 'it\'s {a} "cow"'))
+    parameters = bent_parameters() | {"label_kernel": label_kernel(3)}
+    save_prior(run, "flow", parameters, {"seed": 0, "labels": labels.facts()})
     return checkpoints.load_for_inference(str(run))
 
 

@@ -185,6 +185,38 @@ def test_with_a_learned_prior_pictures_are_drawn_through_it(tmp_path, flow_model
     np.testing.assert_allclose(shown, picture, atol=1 / 255)
 
 
+def test_labels_go_with_the_noise_into_what_draws(tmp_path, labelled_model):
+    output = tmp_path / "export"
+    manifest = export(labelled_model, output, ExportSettings(("float32", "int8")))
+    assert manifest["rejected"] == []
+    labels = manifest["prior"]["labels"]
+    assert labels == labelled_model.labels.facts()
+    given = {
+        signature: {name: entry["shape"] for name, entry in about["inputs"].items()}
+        for signature, about in manifest["signatures"].items()
+    }
+    assert (
+        given["generate"] == given["from_noise"] == {"noise": [1, 3], "label": [1, 3]}
+    )
+    assert given["to_noise"] == {"z": [1, 3], "label": [1, 3]}
+    assert given["decode"] == {"z": [1, 3]}
+    noise = np.random.default_rng(0).standard_normal((1, 3)).astype(np.float32)
+    last = np.float32([[0, 0, 1]])
+    picture = labelled_model.generate(noise, last)
+    assert np.abs(picture - labelled_model.generate(noise)).max() > 0.05
+    generate = load_signature(output / "saved_model", "generate")
+    np.testing.assert_allclose(generate(noise, last)["image"], picture, atol=1e-4)
+
+    report = (output / "REPORT.md").read_text()
+    assert "1 = of this class; all 0 = any picture" in report
+    assert '"label" to Array(1) { label }' in report
+    (code,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
+    done = run_python("-c", code, cwd=output)
+    assert done.returncode == 0, done.stderr
+    shown = read_picture(output / "image.png").pixels / np.float32(255)
+    np.testing.assert_allclose(shown, picture[0], atol=1 / 255)
+
+
 @pytest.mark.parametrize(
     ("bend", "reason"),
     [

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from dfcvae_tf.exporting.joining import PRIOR_SIGNATURES, convert_prior, join
+from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
+from dfcvae_tf.exporting.signatures import PRIOR_SIGNATURES
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.models.flow import CouplingFlow
 from dfcvae_tf.models.mixture import GaussianMixture
@@ -23,6 +24,41 @@ def mixture():
 @pytest.fixture(params=["flow", "gmm"])
 def prior(request, flow_parameters):
     return CouplingFlow(flow_parameters()) if request.param == "flow" else mixture()
+
+
+@pytest.fixture(name="labelled")
+def _labelled(flow_parameters, label_kernel):
+    """A flow that knows two labels, and what is asked of it for 8 rows."""
+    flow = CouplingFlow({**flow_parameters(), "label_kernel": label_kernel(2)})
+    label = np.tile(np.float32([[0, 0], [1, 0], [0, 1], [-1, 1]]), (2, 1))
+    return flow, label
+
+
+@pytest.mark.parametrize("rows", [1, 4, None])
+def test_a_prior_that_knows_labels_takes_them_in_every_file(
+    tmp_path, vae, model, labelled, rows
+):
+    prior, label = labelled
+    noise = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    z = prior.given(label).from_noise(noise).numpy()
+    assert np.abs(z - prior.from_noise(noise))[1:4].max(axis=1).min() > 0.05
+    content = convert_prior(prior, 3, rows)
+    assert forbidden_operators(content, dynamic_batch=rows is None) == []
+    from_noise, to_noise = (
+        TFLiteFunction(content, name, 1) for name in PRIOR_SIGNATURES
+    )
+    np.testing.assert_allclose(from_noise(noise, label)["z"], z, atol=1e-4)
+    back = prior.given(label).to_noise(z)
+    np.testing.assert_allclose(to_noise(z, label)["noise"], back, atol=1e-4)
+    write_saved_model(vae, prior, tmp_path / "model", rows)
+    decoder = convert(tmp_path / "model", "decode", "float32")
+    generate = TFLiteFunction(join(content, decoder), "generate", 1)
+    expected = model.decode(z)
+    found = generate(noise, label)["image"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    if rows is None:
+        saved = load_signature(tmp_path / "model", "generate")
+        np.testing.assert_allclose(saved(noise, label)["image"], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("rows", [1, 4, None])

@@ -23,7 +23,7 @@ def _samples(model) -> Samples:
         "prior": noise,
         "extremes": rng.uniform(-4, 4, (150, 3)).astype(np.float32),
     }
-    return Samples("made up", False, images, z_mean, latents, noise)
+    return Samples("made up", False, images, z_mean, latents, noise, None)
 
 
 @pytest.fixture(name="gate", scope="module")

@@ -18,7 +18,7 @@ def test_any_number_of_rows_can_be_run(tmp_path, vae, model, latents, batch_size
     path.write_bytes(content)
     for source in (content, path):
         decode = TFLiteFunction(source, "decode", 2)
-        assert decode.input_shape == (batch_size or -1, 3)
+        assert decode.input_shapes == [(batch_size or -1, 3)]
         for count in (1, 3, 7, 40):
             found = decode(latents[:count])["image"]
             np.testing.assert_allclose(found, model.decoder(latents[:count]), atol=1e-5)

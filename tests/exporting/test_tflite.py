@@ -18,7 +18,7 @@ def test_a_decoder_file_decodes_like_keras(
 ):
     content = convert(static_model, "decode", variant)
     decode = TFLiteFunction(content, "decode", 1)
-    assert decode.input_shape == (1, 3)
+    assert decode.input_shapes == [(1, 3)]
     assert decode.dtypes == {np.float32}
     found = decode(latents)["image"]
     np.testing.assert_allclose(found, model.decoder(latents), atol=limit)
@@ -57,7 +57,7 @@ def test_calibration_fills_the_last_batch(tmp_path, vae, model, latents):
     write_saved_model(vae, StandardNormal(), tmp_path / "four", batch_size=4)
     content = convert(tmp_path / "four", "decode", "int8", latents[:50], batch_size=4)
     decode = TFLiteFunction(content, "decode", 1)
-    assert decode.input_shape == (4, 3)
+    assert decode.input_shapes == [(4, 3)]
     errors = np.abs(decode(latents[:5])["image"] - model.decoder(latents[:5]))
     assert errors.mean() < 0.03
 
