@@ -199,6 +199,28 @@ def _drawn(digits, flow_parameters, tmp_path_factory):
     return folder, digits[1], flow
 
 
+@pytest.fixture(name="asked")
+def _asked(drawn, flow_parameters, label_kernel, tmp_path, kind):
+    """The same with a prior that knows three labels; the folder and the prior."""
+    folder = tmp_path / "export"
+    shutil.copytree(drawn[0], folder, copy_function=os.link)
+    dim = len(RANGES)
+    kernel = label_kernel(3, dim)
+    flow = CouplingFlow({**flow_parameters(dim), "label_kernel": kernel})
+    content = convert_prior(flow, dim, 1)
+    (folder / "prior.tflite").unlink()
+    (folder / "prior.tflite").write_bytes(content)
+    manifest = read_json(folder / "manifest.json")
+    (folder / "generator_float32.tflite").unlink()
+    decoder = (folder / "decoder_float32.tflite").read_bytes()
+    (folder / "generator_float32.tflite").write_bytes(join(content, decoder))
+    labels = {"kind": kind, "names": ["Sad", "5_o_Clock", "7"]}
+    manifest["prior"] |= {"bytes": len(content), "labels": labels}
+    (folder / "manifest.json").unlink()
+    write_json(folder / "manifest.json", manifest)
+    return folder, flow
+
+
 class Page:
     """The page of an export, loaded."""
 
@@ -492,6 +514,66 @@ def test_the_way_between_two_points_leads_through_latents_or_noise(drawn, open_p
 
 @pytest.mark.slow
 @pytest.mark.current_stack
+@pytest.mark.parametrize(
+    ("kind", "choices"),
+    [
+        (
+            "classes",
+            [("7", [0, 0, 1]), ("5 o Clock", [0, 1, 0]), ("any class", [0, 0, 0])],
+        ),
+        (
+            "attributes",
+            [
+                ("with 7", [0, 0, 1]),
+                ("without Sad", [-1, 0, 1]),
+                ("with or without 7", [-1, 0, 0]),
+            ],
+        ),
+    ],
+)
+def test_what_is_asked_for_changes_and_the_noise_stays(
+    asked, drawn, open_page, choices
+):
+    folder, flow = asked
+    page = open_page(folder)
+    page.press("r")
+    assert page.find("#asking").is_displayed()
+    row, before = np.zeros(3), page.latents()
+    noise = page.noise()[np.newaxis]
+    np.testing.assert_allclose(before, flow.from_noise(noise)[0], atol=1e-4)
+    for name, wanted in choices:
+        page.run("arguments[0].click()", page.find(f"#asking [aria-label='{name}']"))
+        page.settle()
+        wanted = np.float32([wanted])
+        expected = flow.given(wanted).from_noise(noise).numpy()[0]
+        np.testing.assert_allclose(page.latents(), expected, atol=1e-3)
+        assert np.abs(page.latents() - before).max() > 0.05
+        assert_shows(page, drawn[1](page.latents()[np.newaxis])[0])
+        row, before = wanted, page.latents()
+    page.press("r")  # another noise, the same asked for
+    expected = flow.given(row).from_noise(page.noise()[np.newaxis])
+    np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
+    # A radio button that has the focus keeps the space bar.
+    page.find("#asking input").send_keys(" ")
+    assert page.find("#play").get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.slow
+@pytest.mark.current_stack
+@pytest.mark.parametrize("kind", ["classes"])
+def test_the_javascript_of_the_report_asks_for_a_label(asked, drawn, open_page):
+    folder, flow = asked
+    noise = np.random.default_rng(0).normal(size=(1, 5)).astype(np.float32)
+    label = np.float32([[0, 1, 0]])
+    found = drawn_by_javascript(
+        folder, open_page, f"generate({noise[0].tolist()}, {label[0].tolist()})"
+    )
+    expected = drawn[1](flow.given(label).from_noise(noise).numpy())[0]
+    np.testing.assert_allclose(found, expected.repeat(3, axis=-1), atol=1 / 255)
+
+
+@pytest.mark.slow
+@pytest.mark.current_stack
 def test_without_a_learned_prior_latents_are_the_noise(digits, open_page):
     page = open_page(digits[0])
     assert not page.find("#through-noise").is_displayed()
@@ -511,7 +593,17 @@ def test_the_javascript_of_the_report_draws_as_keras_does(
     source, keras, flow = drawn if learned else (*digits, None)
     folder = tmp_path / "export"
     shutil.copytree(source, folder, copy_function=os.link)
-    manifest = read_json(folder / "manifest.json")
+    function = "generate" if learned else "decode"
+    noise = np.random.default_rng(0).normal(size=(1, 5)).astype(np.float32)
+    call = f"{function}({noise[0].tolist()})"
+    found = drawn_by_javascript(folder, open_page, call)
+    z = flow.from_noise(noise).numpy() if learned else noise
+    np.testing.assert_allclose(found, keras(z)[0].repeat(3, axis=-1), atol=1 / 255)
+
+
+def drawn_by_javascript(folder, open_page, call):
+    """What a call of the report's code draws, [28, 28, 3] in [0, 1]."""
+    manifest = {"prior": {}, **read_json(folder / "manifest.json")}
     for variant in manifest["variants"]:
         variant.setdefault("generator", None)
     code = snippets(manifest)["javascript"]
@@ -519,9 +611,7 @@ def test_the_javascript_of_the_report_draws_as_keras_does(
     assert '"@litertjs/core"' in code and '"wasm/"' in code
     code = code.replace("@litertjs/core", "./litert/core.js")
     code = code.replace('"wasm/"', '"litert/wasm/"')
-    function = "generate" if learned else "decode"
-    noise = np.random.default_rng(0).normal(size=(1, 5)).astype(np.float32)
-    code += f"\nwindow.picture = await {function}({noise[0].tolist()});\n"
+    code += f"\nwindow.picture = await {call};\n"
     (folder / "snippet.js").write_text(code)
     (folder / "index.html").unlink()
     (folder / "index.html").write_text(
@@ -530,9 +620,7 @@ def test_the_javascript_of_the_report_draws_as_keras_does(
     page = open_page(folder)
     page.wait("return window.picture !== undefined")
     pixels = page.run("return [...picture.data]")
-    found = np.reshape(pixels, (28, 28, 4))[..., :3] / 255
-    z = flow.from_noise(noise).numpy() if learned else noise
-    np.testing.assert_allclose(found, keras(z)[0].repeat(3, axis=-1), atol=1 / 255)
+    return np.reshape(pixels, (28, 28, 4))[..., :3] / 255
 
 
 @pytest.mark.slow

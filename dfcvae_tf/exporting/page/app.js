@@ -1,5 +1,6 @@
 // The page: from sliders, or from noise, to latents to a picture.
 
+import { Asking } from "./asking.js";
 import { loadManifest } from "./manifest.js";
 import { Networks } from "./networks.js";
 import { drawPicture, fillFrame, savePicture } from "./picture.js";
@@ -26,6 +27,8 @@ let networks;
 let ranges;
 let point;
 let noise; // of the last random picture, at temperature 1
+let asking = null; // the controls of what is asked for, where the prior knows labels
+let askedFor = []; // what the point was drawn for
 let temperature = 1;
 const remembered = { a: null, b: null };
 let share = 0; // of the way from A to B
@@ -71,13 +74,18 @@ function format(milliseconds) {
   return milliseconds.toPrecision(milliseconds < 100 ? 2 : 3);
 }
 
-/** Goes to a point, which may yet have to come through the prior; the newest wins. */
-function goTo(newPoint) {
+/**
+ * Goes to a point, which may yet have to come through the prior; the newest wins.
+ *
+ * `label` is what it was drawn for.
+ */
+function goTo(newPoint, label = askedFor) {
   const mine = (async () => {
     try {
       const arrived = await newPoint;
       if (going !== mine) return;
       point = arrived;
+      askedFor = label;
     } catch (error) {
       stop();
       fail(error);
@@ -90,15 +98,27 @@ function goTo(newPoint) {
   return going;
 }
 
-/** The picture that the prior makes of the present noise. */
-async function drawnPoint() {
+/** Goes to the picture that the prior makes of the present noise. */
+function goToDrawn() {
+  const label = asking?.row ?? [];
   const scaled = noise.map((value) => temperature * value);
-  return plainPoint(await networks.fromNoise(scaled), ranges);
+  const drawn = networks.fromNoise(scaled, label).then((z) => plainPoint(z, ranges));
+  return goTo(drawn, label);
 }
 
 function goToRandom() {
   noise = randomNoise(manifest.latent.dim);
-  return goTo(drawnPoint());
+  return goToDrawn();
+}
+
+/** Goes to the picture that the noise of the present one is for what is asked for now. */
+function goToAsked() {
+  const { row } = asking;
+  const asked = networks
+    .toNoise(pointLatents(point, manifest), askedFor)
+    .then((kept) => networks.fromNoise(kept, row))
+    .then((z) => plainPoint(z, ranges));
+  return goTo(asked, row);
 }
 
 // ---- Between A and B
@@ -121,10 +141,11 @@ async function wayPoint() {
   const { a, b } = remembered;
   const way = between(a, b, share);
   if ($("through-noise").checked) {
+    const any = new Float32Array(askedFor.length);
     const [from, to] = await Promise.all(
-      [a, b].map((end) => networks.toNoise(end.slice(0, manifest.latent.dim))),
+      [a, b].map((end) => networks.toNoise(end.slice(0, manifest.latent.dim), any)),
     );
-    way.set(await networks.fromNoise(between(from, to, share)));
+    way.set(await networks.fromNoise(between(from, to, share), any));
   }
   return way;
 }
@@ -178,7 +199,7 @@ const keys = { r: "random", 0: "reset", a: "remember-a", b: "remember-b", " ": "
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
   // Space presses the button or box it is on.
-  if (event.key === " " && event.target.matches("button, [type=checkbox]")) return;
+  if (event.key === " " && event.target.matches("button, [type=checkbox], [type=radio]")) return;
   const action = keys[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
@@ -239,6 +260,15 @@ function fillPage() {
   $("latents").append(...latents.map((slider) => slider.element));
   $("attributes").append(...strengths.map((slider) => slider.element));
   $("attributes-section").hidden = names.length === 0;
+  if (prior.labels) {
+    asking = new Asking(prior.labels, () => {
+      stop();
+      goToAsked();
+    });
+    askedFor = asking.row;
+    $("asking").append(asking.element);
+    $("asking-section").hidden = false;
+  }
   document.body.classList.toggle("many", sliders.length > MANY);
 
   const warmth = new Slider({
@@ -249,7 +279,7 @@ function fillPage() {
     onInput: (value) => {
       stop();
       temperature = value;
-      goTo(drawnPoint());
+      goToDrawn();
     },
   });
   warmth.value = temperature;
@@ -321,8 +351,8 @@ window.dfcvae = {
   /** Decodes latents with the variant in use; values as in the manifest's image.range. */
   decode: (z) => networks.decode(Float32Array.from(z)),
   /** The prior, either way. */
-  fromNoise: (values) => networks.fromNoise(Float32Array.from(values)),
-  toNoise: (z) => networks.toNoise(Float32Array.from(z)),
+  fromNoise: (values, label) => networks.fromNoise(Float32Array.from(values), label),
+  toNoise: (z, label) => networks.toNoise(Float32Array.from(z), label),
   /** The latents of the picture shown once `settled` resolves. */
   latents: () => pointLatents(point, manifest),
   settled: () => going.then(() => rendering),

@@ -23,7 +23,8 @@ export async function fetchFile(name) {
  * Loads manifest.json and checks what this page uses of it.
  *
  * `attributes` (name -> direction of latent.dim numbers) is {} where there are none, and
- * `prior` has no `file` where latents are drawn from N(0, I).
+ * `prior` has no `file` where latents are drawn from N(0, I), and `labels` (kind and names)
+ * where it can be asked for some.
  */
 export async function loadManifest() {
   const response = await fetchFile("manifest.json");
@@ -61,6 +62,8 @@ const CHECKS = {
   variants: ({ variants }) =>
     variants?.length > 0 && variants.every((variant) => variant.name && variant.decoder),
   prior: ({ prior }) => !prior.file || isCount(prior.bytes),
+  "prior.labels": ({ prior: { labels } }) =>
+    !labels || (["classes", "attributes"].includes(labels.kind) && labels.names?.length > 0),
   attributes: ({ attributes, latent }) =>
     Object.values(attributes).every(
       (direction) => direction.length === latent.dim && direction.some(Boolean),

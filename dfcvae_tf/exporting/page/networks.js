@@ -10,6 +10,7 @@ import {
 import { fetchFile } from "./manifest.js";
 
 const KEPT_TIMES = 30;
+const ARGUMENTS = { decode: "z", from_noise: "noise", to_noise: "z" };
 
 /**
  * A decoder, which is one variant on one accelerator and exchangeable, and the prior that
@@ -39,7 +40,9 @@ export class Networks {
     }
     const { prior } = this.#manifest;
     // It is small: on a GPU the way there and back would take longer.
-    if (prior.file) this.#prior = await this.#load(prior.file, prior.bytes, "wasm", "from_noise");
+    if (!prior.file) return;
+    const nothing = new Float32Array(prior.labels?.names.length ?? 0);
+    this.#prior = await this.#load(prior.file, prior.bytes, "wasm", "from_noise", nothing);
   }
 
   /** Changes to a variant of the manifest; after an error the earlier one stays. */
@@ -68,14 +71,18 @@ export class Networks {
     });
   }
 
-  /** The latents that the prior makes of standard normal noise; latent.dim numbers. */
-  fromNoise(noise) {
-    return this.#throughPrior("from_noise", noise);
+  /**
+   * The latents that the prior makes of standard normal noise; latent.dim numbers.
+   *
+   * `label` is what it is asked for, a number for each label that it knows.
+   */
+  fromNoise(noise, label) {
+    return this.#throughPrior("from_noise", noise, label);
   }
 
   /** The noise that the prior makes latents of. */
-  toNoise(z) {
-    return this.#throughPrior("to_noise", z);
+  toNoise(z, label) {
+    return this.#throughPrior("to_noise", z, label);
   }
 
   /** Median milliseconds of the last pictures, NaN before the first. */
@@ -91,13 +98,13 @@ export class Networks {
     return result;
   }
 
-  async #throughPrior(signature, values) {
+  async #throughPrior(signature, values, label) {
     if (!this.#prior) return values;
-    return this.#inTurn(() => this.#run(this.#prior, signature, values));
+    return this.#inTurn(() => this.#run(this.#prior, signature, values, label));
   }
 
   /** Fetches, compiles and tries a file. */
-  async #load(file, expected, accelerator, signature) {
+  async #load(file, expected, accelerator, signature, label = []) {
     const bytes = new Uint8Array(await (await fetchFile(file)).arrayBuffer());
     if (bytes.length !== expected) {
       throw new Error(`${file} has ${bytes.length} bytes, but ${expected} by manifest.json.`);
@@ -110,7 +117,7 @@ export class Networks {
       const gpuOptions = { precision: "fp32" };
       model = await loadAndCompile(bytes, { accelerator, gpuOptions });
       // Some fail only here; the first run is also the slowest.
-      await this.#run(model, signature, new Float32Array(this.#manifest.latent.dim));
+      await this.#run(model, signature, new Float32Array(this.#manifest.latent.dim), label);
     } catch (error) {
       model?.delete();
       throw new Error(`${file} does not run here: ${reason(error)}.`);
@@ -119,23 +126,29 @@ export class Networks {
   }
 
   /** Runs a signature on latent.dim numbers; returns what it makes of one row. */
-  async #run(model, signature, values) {
+  async #run(model, signature, values, label = []) {
     const { batch_size: batch, latent } = this.#manifest;
     if (values.length !== latent.dim) {
       throw new RangeError(`${values.length} numbers where ${signature} takes ${latent.dim}`);
     }
-    const rows = new Float32Array(batch * latent.dim);
-    for (let row = 0; row < batch; row++) rows.set(values, row * latent.dim);
-    const input = new Tensor(rows, [batch, latent.dim]);
+    const inputs = { [ARGUMENTS[signature]]: tensor(values, batch) };
+    if (label.length > 0) inputs.label = tensor(label, batch);
     try {
-      const [output] = await model.run(signature, [input]);
+      const [output] = Object.values(await model.run(signature, inputs));
       const results = await output.data();
       output.delete();
       return results.subarray(0, results.length / batch);
     } finally {
-      input.delete();
+      for (const input of Object.values(inputs)) input.delete();
     }
   }
+}
+
+/** A batch of the same row. */
+function tensor(row, batch) {
+  const rows = new Float32Array(batch * row.length);
+  for (let i = 0; i < batch; i++) rows.set(row, i * row.length);
+  return new Tensor(rows, [batch, row.length]);
 }
 
 function reason(error) {

@@ -1,0 +1,67 @@
+// What a prior that knows labels is asked for: a class, or attributes with and without.
+
+const SWITCH = [
+  [-1, "−", "without"],
+  [0, "any", "with or without"],
+  [1, "+", "with"],
+];
+
+export class Asking {
+  /** The row of numbers that the prior takes: 0 = not asked for, 1 = with, -1 = without. */
+  row;
+
+  /**
+   * @param {{kind: string, names: string[]}} labels as in the manifest.
+   * @param {() => void} onInput called when the user asks for something else.
+   */
+  constructor({ kind, names }, onInput) {
+    this.row = new Float32Array(names.length);
+    const words = names.map((name) => name.replaceAll("_", " "));
+    this.element = document.createElement("div");
+    this.element.className = `asking ${kind}`;
+    const choose = (change) => {
+      // Another array: who has the earlier one keeps it.
+      this.row = change(this.row.slice());
+      onInput();
+    };
+    if (kind === "classes") {
+      const choices = words.map((word, i) => [word, word, (row) => row.fill(0).with(i, 1)]);
+      choices.unshift(["any", "any class", (row) => row.fill(0)]);
+      this.element.append(chips("class", choices, 0, choose));
+      return;
+    }
+    words.forEach((word, i) => {
+      const choices = SWITCH.map(([value, mark, how]) => [
+        mark,
+        `${how} ${word}`,
+        (row) => row.with(i, value),
+      ]);
+      const caption = Object.assign(document.createElement("span"), { textContent: word });
+      const line = document.createElement("div");
+      line.append(caption, chips(word, choices, 1, choose));
+      this.element.append(line);
+    });
+  }
+}
+
+/** Buttons of which one is pressed; each is [text, its name in words, what it does]. */
+function chips(group, choices, pressed, choose) {
+  const element = document.createElement("div");
+  element.className = "chips";
+  element.setAttribute("role", "radiogroup");
+  element.setAttribute("aria-label", group);
+  choices.forEach(([text, name, change], i) => {
+    const input = Object.assign(document.createElement("input"), {
+      type: "radio",
+      name: `asked ${group}`,
+      checked: i === pressed,
+    });
+    input.setAttribute("aria-label", name);
+    input.addEventListener("change", () => choose(change));
+    const caption = Object.assign(document.createElement("span"), { textContent: text });
+    const chip = document.createElement("label");
+    chip.append(input, caption);
+    element.append(chip);
+  });
+  return element;
+}
