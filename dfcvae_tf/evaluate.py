@@ -17,6 +17,7 @@ from absl import flags
 from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_program
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.evaluation.settings import MOST_ATTRIBUTES
 from dfcvae_tf.files import check_writable
 from dfcvae_tf.names import QUOTING
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
@@ -61,6 +62,14 @@ def define_flags(values: flags.FlagValues) -> None:
         f"""{QUOTING}: 'odd="a,b",c' (default: on digits class 1 and all others)""",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "attributes",
+        "",
+        "attributes whose samples are judged, of runs that can be asked for some, with "
+        f"commas between them (default: the {MOST_ATTRIBUTES} that are recognised best in "
+        f"originals); {QUOTING}",
+        flag_values=values,
+    )
     common_flags.define_judge(values)
     flags.DEFINE_bool(
         "read_model_files",
@@ -97,7 +106,7 @@ def main(values: flags.FlagValues) -> None:
 
     import_tensorflow()
     from dfcvae_tf.data.run_images import evaluation_data
-    from dfcvae_tf.evaluation import evaluator, report
+    from dfcvae_tf.evaluation import asked, evaluator, report
     from dfcvae_tf.evaluation.dataset import load_evaluation_images
     from dfcvae_tf.evaluation.selection import parse_groups
     from dfcvae_tf.evaluation.settings import Settings
@@ -115,6 +124,7 @@ def main(values: flags.FlagValues) -> None:
     settings = Settings(
         indices=indices,
         groups=parse_groups(given["groups"], data.class_names),
+        attributes=asked.parse_attributes(given["attributes"], models),
         judge=given["judge"],
         judge_layers=tuple(given["judge_layers"]),
         judge_weights=given["judge_weights"],

@@ -14,6 +14,7 @@ from dfcvae_tf.data.run_images import check_channels, first_batches
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
+from dfcvae_tf.labels import CLASSES, Labels
 
 # Training images that are looked through for copies, where no more are evaluated.
 LOOKED_THROUGH = 10_000
@@ -36,6 +37,9 @@ class EvaluationImages:
       places: [N] int64, rising: where in the test split each image stands.
       labels: [N] int64, or None.
       class_names: in label order; empty without labels.
+      read_attributes: what reads the attributes, [N, A] int8, 1 where an image has one,
+        else 0; None where there are none.
+      attribute_names: of the A attributes.
       name, description: of the source.
       total: size of the whole test split.
       num_training: how many training images there are to read, M.
@@ -59,6 +63,26 @@ class EvaluationImages:
     total_training: int
     choice: str = ""
     num_unlabelled: int = 0
+    read_attributes: Callable[[], np.ndarray] | None = None
+    attribute_names: tuple[str, ...] = ()
+
+    def truth(self, labels: Labels) -> np.ndarray | None:
+        """Whether images have labels, [N, A] bool; None where that is not known of all.
+
+        Raises:
+          UserError: an image that must be read for its attributes cannot be.
+        """
+        if labels.kind == CLASSES:
+            if self.labels is None or not set(labels.names) <= set(self.class_names):
+                return None
+            places = [self.class_names.index(name) for name in labels.names]
+            return np.equal.outer(self.labels, places)
+        if self.read_attributes is None or not (
+            set(labels.names) <= set(self.attribute_names)
+        ):
+            return None
+        columns = [self.attribute_names.index(name) for name in labels.names]
+        return self.read_attributes()[:, columns] == 1
 
     @property
     def is_mnist(self) -> bool:
@@ -141,6 +165,10 @@ def load_evaluation_images(
         source = source.select("test", places)
         choice = _describe_choice(labels is not None, seed, bool(required))
 
+    def read_attributes() -> np.ndarray:
+        batches = first_batches(config, source, data, "test", len(places))
+        return np.concatenate([batch["attributes"] for batch in batches])
+
     def read(of: Source, split: str, count: int, size: int) -> Iterator[np.ndarray]:
         batches = first_batches(config, of, data, split, count, size)
         return (batch["image"] for batch in batches)
@@ -160,6 +188,8 @@ def load_evaluation_images(
         total_training=total_training,
         choice=choice,
         num_unlabelled=num_unlabelled,
+        read_attributes=read_attributes if source.attribute_names else None,
+        attribute_names=source.attribute_names,
     )
 
 

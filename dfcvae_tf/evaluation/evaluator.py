@@ -15,6 +15,7 @@ from dfcvae_tf.config import Config, preparation
 from dfcvae_tf.data.digits import MNIST
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import (
+    asked,
     blur,
     fidelity,
     figures,
@@ -265,6 +266,26 @@ def _draw_samples(work: _Work) -> dict[str, Section]:
     return sections
 
 
+def _ask_for_labels(work: _Work) -> dict[str, Section]:
+    """Samples of what the runs' priors can be asked for."""
+    if all(model.labels is None for model in work.models.values()):
+        return {}
+    work.progress("asking for samples of every label")
+    section = asked.measure_asked(
+        work.models,
+        work.data,
+        work.judge,
+        work.measured.judged,
+        work.worth is not None and work.worth.is_enough,
+        work.settings.attributes,
+        work.settings.temperature,
+        work.settings.seed,
+    )
+    for note in section.notes:
+        work.progress(note)
+    return {"asked": section}
+
+
 def _walk_latents(work: _Work) -> dict[str, Section]:
     """Interpolations and traversals, and with labels how smooth interpolations are."""
     work.progress("interpolating between latents")
@@ -319,6 +340,7 @@ _PARTS: dict[str, Callable[[_Work], dict[str, Section]]] = {
     "The measures of single images were": _compare_runs,
     "The likelihood was": _measure_likelihood,
     "The samples were": _draw_samples,
+    "Samples by label were": _ask_for_labels,
     "The interpolations and traversals were": _walk_latents,
     "The maps of latents were": _map_latents,
     "The sensitivity of the losses was": _move_images,

@@ -142,6 +142,48 @@ def image_rows(
 
 
 @styled
+def confusion(
+    counts: np.ndarray,
+    names: Sequence[str],
+    axis_labels: tuple[str, str] = ("asked for", "recognised as"),
+) -> bytes:
+    """A square of shares, of each row's sum, in percent.
+
+    Args:
+      counts: [K, K], at least 0.
+      names: of the K classes.
+      axis_labels: what rows and columns are.
+    """
+    counts = check_finite("counts", counts, 2)
+    size = len(names)
+    if counts.shape != (size, size):
+        raise ValueError(f"{size} names for counts {counts.shape}")
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, (axes,) = make_panels(1, 1, min(6.9, 2.0 + 0.32 * size))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    axes.set_xticks(range(size), names, rotation=90 if _inches(names) > 0.4 else 0)
+    axes.set_yticks(range(size), names)
+    for row, column in np.ndindex(size, size):
+        share = shares[row, column]
+        if share >= 0.05:
+            axes.text(
+                column,
+                row,
+                f"{share:.1f}" if share < 99.95 else "100",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if share > 50 else "black",
+            )
+    axes.set_ylabel(f"{axis_labels[0]} (%)")
+    axes.set_xlabel(axis_labels[1])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return to_png(figure)
+
+
+@styled
 def class_boxplot(
     values: np.ndarray,
     labels: np.ndarray,

@@ -83,6 +83,12 @@ MEASURES = {
         "Kernel distance of reconstructions", "{:.4f}", -1, FIDELITY
     ),
     **_SAMPLED,
+    "asked_recognised": Shown(
+        "Samples recognised as what was asked for", "{:.1%}", +1, SAMPLES
+    ),
+    "asked_recognised_reconstructions": Shown(
+        "Reconstructions recognised likewise", "{:.1%}", +1, SAMPLES
+    ),
     "distance_to_training": Shown(
         "Distance to the nearest training image", "{:.3f}", 0, SAMPLES
     ),

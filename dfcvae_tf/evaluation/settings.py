@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+# Whose samples are judged where none are named.
+MOST_ATTRIBUTES = 5
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -16,6 +19,7 @@ class Settings:
       judge, judge_layers, judge_weights: see `judge.build_judge`.
       importance_samples: k of the importance-weighted NLL.
       importance_images: how many images have it computed.
+      attributes: those whose samples are judged; () as `asked.measure_asked` says.
       temperature: of the samples from the prior, as many as there are images.
       num_traversals: latent dimensions shown, those with most KL.
       num_interpolations: those whose labels are followed, no more than there are
@@ -33,6 +37,7 @@ class Settings:
     judge_weights: str = "imagenet"
     importance_samples: int = 50
     importance_images: int = 1000
+    attributes: tuple[str, ...] = ()
     temperature: float = 1.0
     num_traversals: int = 16
     num_interpolations: int = 1000
