@@ -7,7 +7,8 @@
     python -m dfcvae_tf.attributes relate --run_dir=runs/faces
 
 vectors: encodes the train split and stores for each attribute the mean latent of the images
-that have it minus that of the others. edit: adds them to the latents of images. predict:
+that have it minus that of the others. edit: adds them to the latents of images, or with
+--method=prior has a prior that knows labels draw the images under others. predict:
 trains a linear classifier per attribute on the latents, and scores it on the test split.
 relate: draws how the vectors correlate, a map of test images, and files for TensorBoard's
 projector. After Hou et al. (2017), sections 4.3 to 4.5. The dataset needs attributes:
@@ -29,10 +30,11 @@ from dfcvae_tf.names import QUOTING
 from dfcvae_tf.run_dir import resolve
 
 # What one picture can show.
-MAX_ROWS = 40
 MAX_STRENGTHS = 11
 # Far beyond any picture, and far from what overflows.
 MAX_STRENGTH = 10_000
+# Those drawn where none are given, by method.
+_STRENGTHS = {"vectors": ["-1", "0", "1", "2"], "prior": ["0", "1"]}
 # Flags that not every command has.
 _COMMANDS_OF = {
     "exclude": ("vectors", "predict"),
@@ -42,6 +44,7 @@ _COMMANDS_OF = {
     "images": ("edit",),
     "strengths": ("edit",),
     "output": ("edit",),
+    "method": ("edit",),
     "seed": ("predict", "relate"),
 }
 
@@ -77,10 +80,20 @@ def define_flags(values: flags.FlagValues) -> None:
         "edit: test indices and image files, such as 0,17,me.jpg",
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        "method",
+        "vectors",
+        list(_STRENGTHS),
+        "edit: vectors = the vectors of attributes are added; prior = the run's prior, "
+        "which must know labels, draws what it makes an image of under another label, "
+        "attributes or a class (default: vectors)",
+        flag_values=values,
+    )
     flags.DEFINE_list(
         "strengths",
-        ["-1", "0", "1", "2"],
-        "edit: how many times the vectors are added (default: -1,0,1,2)",
+        None,
+        "edit: how many times the vectors are added (default: -1,0,1,2); with "
+        "--method=prior 1 = as asked for, 0 = as it is, -1 = the opposite (default: 0,1)",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -122,22 +135,28 @@ def vectors(values: flags.FlagValues) -> None:
 def edit(values: flags.FlagValues) -> None:
     """Draws images with attributes added to their latents."""
     given = _given(values, "edit")
-    common_flags.require(given, "images", "attributes", "strengths", "output")
+    common_flags.require(given, "images", "attributes", "output")
+    if given["strengths"] is None:
+        given["strengths"] = _STRENGTHS[given["method"]]
+    common_flags.require(given, "strengths")
     strengths = _parse_strengths(given["strengths"])
     images = [chosen_images.parse(text) for text in given["images"]]
     if Path(given["output"]).suffix.lower() != ".png":
         raise UserError(f"--output={given['output']} must end in .png")
     image_files.check_output(given["output"])
-    folder = _folder(given, "vectors_dir")
-    names = attribute_vectors.stored_names(folder, resolve(given["run_dir"]))
-    edits = attribute_vectors.parse_edits(given["attributes"], names)
-    if len(images) * len(edits) > MAX_ROWS:
-        raise UserError(
-            f"{len(images)} images with {len(edits)} edits are too many for one picture, "
-            f"which has up to {MAX_ROWS} rows"
+    if given["method"] == "prior":
+        if given["vectors_dir"] is not None:
+            raise UserError("--vectors_dir is of --method=vectors")
+        model, data, study = _load(given)
+        png = study.draw_edits_by_prior(
+            model, data, images, given["attributes"], strengths
         )
-    model, data, study = _load(given)
-    png = study.draw_edits(model, data, folder, images, edits, strengths)
+    else:
+        folder = _folder(given, "vectors_dir")
+        names = attribute_vectors.stored_names(folder, resolve(given["run_dir"]))
+        edits = attribute_vectors.parse_edits(given["attributes"], names)
+        model, data, study = _load(given)
+        png = study.draw_edits(model, data, folder, images, edits, strengths)
     with atomic_file(given["output"]) as file:
         file.write(png)
     print(f"wrote {given['output']}")

@@ -15,7 +15,11 @@ from dfcvae_tf.data.celeba_lists import IMAGES_DIR
 from dfcvae_tf.data.run_images import image_from_file
 from dfcvae_tf.evaluation.projector import CONFIG_NAME
 from dfcvae_tf.files import read_arrays, write_arrays
+from dfcvae_tf.labels import ATTRIBUTES, Labels
+from dfcvae_tf.models.flow import initial_parameters
 from dfcvae_tf.picture_files import read_picture
+from dfcvae_tf.prior_file import save_prior
+from dfcvae_tf.run_dir import RunDir
 from tests.faces import DRAWN, NAMES
 from tests.programs import run_here, run_python
 
@@ -101,6 +105,35 @@ def test_vectors_with_a_control_to_another_folder(run, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_edits_by_a_prior_that_knows_labels(run, encoded, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    arguments = ["edit", f"--run_dir={copy}", "--images=3,5", "--method=prior"]
+    arguments += ["--attributes=Smiling-Male,Young", f"--output={tmp_path / 'a.png'}"]
+    assert run_here(attributes, *arguments) == 2
+    assert "knows no labels" in capsys.readouterr().err
+    parameters = initial_parameters(np.zeros(6), np.ones(6), 0, len(NAMES))
+    rng = np.random.default_rng(0)
+    for name in ("shift_kernel", "label_kernel"):
+        parameters[name] = rng.normal(0, 0.3, parameters[name].shape).astype("f")
+    labels = Labels(ATTRIBUTES, NAMES)
+    save_prior(RunDir(copy), "flow", parameters, {"labels": labels.facts()})
+    assert run_here(attributes, *arguments, "--strengths=-1,0,1") == 0
+    model = load_for_inference(copy)
+    z = encoded["test"][0][[5]]
+    expected = model.decode(model.relabel(z, labels.row([("Young", 1)])))
+    assert np.abs(expected - model.decode(z)).max() > 0.03
+    np.testing.assert_allclose(last_image(tmp_path / "a.png"), expected[0], atol=0.02)
+    for flags, reason in (
+        ("--strengths=2", "takes some of -1, 0, 1"),
+        ("--vectors_dir=x", "--vectors_dir is of --method=vectors"),
+        ("--attributes=Smily", "unknown attribute 'Smily'"),
+    ):
+        assert run_here(attributes, *arguments, flags) == 2
+        assert reason in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_edits_are_decoded_latents_beside_the_original(run, encoded, tmp_path):
     z = encoded["test"][0][[3]]
     vectors = read_arrays(run / "attributes" / "vectors.npz")["vectors"]
@@ -109,18 +142,22 @@ def test_edits_are_decoded_latents_beside_the_original(run, encoded, tmp_path):
     arguments = [f"--run_dir={run}", "--images=3", f"--output={path}"]
     arguments += ["--attributes=Smiling-Male", "--strengths=0,-1000,2000.5"]
     assert run_here(attributes, "edit", *arguments) == 0
-    picture = read_picture(path).pixels / np.float32(255)
     points = np.concatenate([z, z - 1000 * direction, z + 2000.5 * direction])
     decoded = load_for_inference(str(run)).decoder(points).numpy()
     assert np.abs(decoded[1] - decoded[2]).max() > 0.1
+    np.testing.assert_allclose(last_image(path), decoded[2], atol=0.02)
+
+
+def last_image(path) -> np.ndarray:
+    """The last image of the last row, of 16x16 pixels."""
+    picture = read_picture(path).pixels / np.float32(255)
     rows, columns = np.nonzero((picture < 0.98).any(-1))
     # The right edge of what is drawn is the last image, each pixel a square.
     right, bottom = columns.max() + 1, rows.max() + 1
-    scale = next(s for s in range(8, 14) if is_enlarged(picture, right, bottom, s))
-    last = picture[
+    scale = next(s for s in range(4, 14) if is_enlarged(picture, right, bottom, s))
+    return picture[
         bottom - 16 * scale : bottom : scale, right - 16 * scale : right : scale
     ]
-    np.testing.assert_allclose(last, decoded[2], atol=0.02)
 
 
 def is_enlarged(picture, right, bottom, scale) -> bool:

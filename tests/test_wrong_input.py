@@ -163,7 +163,8 @@ AT_ONCE = [
             "train --contestants=bf16": "some of fit,float32,mixed_bfloat16",
             "train --contestants=": "mixed_float16,adversarial, got ''",
             "train --rounds=2": "--rounds is not a flag of train; it is one of export and",
-            "export --judge=none": "--judge is not a flag of export; it is one of priors",
+            "export --judge=none": "--judge is not a flag of export; it is one of edits and "
+            "priors",
             "export --batch_size=2": "is not a flag of export; it is one of train and",
             "data --preset=hou": "unknown preset 'hou'",
             "evaluate --sizes=28,30": "--sizes takes some of 28,64,128,256",

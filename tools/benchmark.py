@@ -7,6 +7,7 @@
   python -m tools.benchmark evaluate  seconds and peak memory of an evaluation, by size
   python -m tools.benchmark export    microseconds per decoded picture, in each runtime
   python -m tools.benchmark priors    priors of all kinds for one run: fit, samples, cost
+  python -m tools.benchmark edits     ways to give images an attribute: reached, and kept
 
 What is compared runs in turn, each contestant in a process of its own, so that a machine
 whose speed drifts slows all of them alike; compare the ratios.
@@ -28,6 +29,7 @@ from dfcvae_tf.common_flags import (
 )
 from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.names import QUOTING
 from dfcvae_tf.presets import PRESETS, preset_config
 from tools import data_rates, decoder_speed, evaluation_cost, training_speed
 
@@ -42,17 +44,18 @@ COMMANDS_OF = {
     "perceptual_layers": ("perceptual",),
     "perceptual_preprocessing": ("perceptual",),
     "perceptual_weights": ("data", "perceptual"),
-    "images": ("data", "evaluate", "perceptual", "priors"),
+    "images": ("data", "edits", "evaluate", "perceptual", "priors"),
     "sizes": ("evaluate", "perceptual"),
-    "dataset": ("data", "export", "perceptual", "priors"),
-    "data_dir": ("data", "export", "perceptual", "priors"),
-    "offline": ("data", "export", "perceptual", "priors"),
-    "run_dir": ("export", "perceptual", "priors"),
+    "dataset": ("data", "edits", "export", "perceptual", "priors"),
+    "data_dir": ("data", "edits", "export", "perceptual", "priors"),
+    "offline": ("data", "edits", "export", "perceptual", "priors"),
+    "run_dir": ("edits", "export", "perceptual", "priors"),
+    "attributes": ("edits",),
     "threads": ("export",),
     "rounds": ("export", "priors"),
-    "judge": ("priors",),
-    "judge_layers": ("priors",),
-    "judge_weights": ("priors",),
+    "judge": ("edits", "priors"),
+    "judge_layers": ("edits", "priors"),
+    "judge_weights": ("edits", "priors"),
 }
 
 
@@ -105,8 +108,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "images",
         None,
         "data: images per measurement (default 2048); evaluate: images evaluated "
-        "(default 400); perceptual: photos (default 256); priors: test images and samples "
-        "(default 10000)",
+        "(default 400); perceptual: photos (default 256); edits: test images (default "
+        "1000); priors: test images and samples (default 10000)",
         8,
         flag_values=values,
     )
@@ -121,26 +124,34 @@ def define_flags(values: flags.FlagValues) -> None:
         None,
         "export, priors: the run whose decoder or latents are measured, or "
         "pretrained:NAME (default: pretrained:mnist_dfc_vae); perceptual: one whose "
-        "reconstructions are compared, too",
+        "reconstructions are compared, too; edits: one whose prior knows attributes",
         flag_values=values,
     )
     flags.DEFINE_string(
         "dataset",
         None,
-        f"data, export, perceptual, priors: {DATASETS} (default: that of the preset or run)",
+        f"data, edits, export, perceptual, priors: {DATASETS} (default: that of the preset "
+        "or run)",
         flag_values=values,
     )
     flags.DEFINE_string(
         "data_dir",
         None,
-        "data, export, perceptual, priors: folder of prepared TensorFlow Datasets",
+        "data, edits, export, perceptual, priors: folder of prepared TensorFlow Datasets",
         flag_values=values,
     )
     flags.DEFINE_bool(
         "offline",
         False,
-        "data, export, perceptual, priors: never touch the network: read only what is "
-        "already prepared",
+        "data, edits, export, perceptual, priors: never touch the network: read only what "
+        "is already prepared",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "attributes",
+        "",
+        f"edits: attributes that images get, with commas between them (default: all); "
+        f"{QUOTING}",
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -249,6 +260,24 @@ def priors(values: flags.FlagValues) -> None:
     print(report)
 
 
+def edits(values: flags.FlagValues) -> None:
+    """Prints how images get attributes, and what else that changes."""
+    refuse_other_commands(values, "edits", COMMANDS_OF)
+    given: dict[str, Any] = values.flag_values_dict()
+    require(given, "run_dir")
+    import_tensorflow()
+    from tools import label_edits
+
+    report = label_edits.compare(
+        given["run_dir"],
+        (given["dataset"], given["data_dir"], given["offline"]),
+        (given["judge"], tuple(given["judge_layers"]), given["judge_weights"]),
+        given["attributes"],
+        given["images"] or 1000,
+    )
+    print(report)
+
+
 def _parse_threads(texts: Sequence[str]) -> list[int]:
     counts = [int(text) if text.strip().isdecimal() else 0 for text in texts]
     if not counts or min(counts) < 1:
@@ -273,6 +302,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "export": export,
     "priors": priors,
+    "edits": edits,
 }
 
 

@@ -24,12 +24,15 @@ from dfcvae_tf.evaluation.attributes.data import (
 from dfcvae_tf.evaluation.attributes.relations import Correlations, correlate
 from dfcvae_tf.evaluation.projector import write_projector
 from dfcvae_tf.files import atomic_file, check_writable, write_json
+from dfcvae_tf.labels import CLASSES
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.metrics import embedding
 from dfcvae_tf.names import read_list
 from dfcvae_tf.provenance import describe_process
 
 NUM_MAPPED = 1000
+# What one picture can show.
+MAX_ROWS = 40
 _MAPS = 6
 _PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy", "scikit-learn", "scipy")
 
@@ -129,19 +132,87 @@ def draw_edits(
     latent_dim = model.config.model.latent_dim
     vectors = attribute_vectors.load(vectors_dir, model.run, latent_dim)
     directions = [vectors.direction(edit) for edit in edits]
+    check_rows(len(images), len(edits))
     originals = chosen_images.load(model.config, data, images)
     z_mean = model.encode(originals)[0]
     rows = []
     for image, original, z in zip(images, originals, z_mean, strict=True):
-        name = Path(image).name if isinstance(image, str) else f"image {image}"
         for edit, direction in zip(edits, directions, strict=True):
             points = z + np.outer(strengths, direction).astype(np.float32)
             edited = model.decode(points)
             row = np.concatenate([original[np.newaxis], edited])
             title = attribute_vectors.edit_title(edit)
-            rows.append((f"{name}: {title}", row))
-    titles = [f"{strength:+g}" if strength else "0" for strength in strengths]
-    return figures.image_rows(rows, ["original", *titles])
+            rows.append((f"{_name_of(image)}: {title}", row))
+    return figures.image_rows(rows, ["original", *map(_strength_title, strengths)])
+
+
+def draw_edits_by_prior(
+    model: LoadedRun,
+    data: DataConfig,
+    images: Sequence[int | str],
+    text: str,
+    strengths: Sequence[float],
+) -> bytes:
+    """Draws images under other labels, see `LoadedRun.relabel`, and returns the PNG.
+
+    A row per image and edit: the original, then one picture per strength.
+
+    Args:
+      model: the run; its prior knows labels.
+      data: where indices point.
+      images: test indices and paths.
+      text: what is asked for, see `labels.Labels.read`.
+      strengths: 1 = what is asked for, 0 = the reconstruction, -1 = its opposite.
+
+    Raises:
+      UserError: the prior knows no labels or not these, a strength is another, or an image
+        cannot be had.
+    """
+    labels = model.known_labels
+    allowed = (0, 1) if labels.kind == CLASSES else (-1, 0, 1)
+    if set(strengths) - set(allowed):
+        raise UserError(
+            f"with --method=prior and {labels.kind} --strengths takes some of "
+            f"{', '.join(map(str, allowed))}"
+        )
+    edits = labels.read(text)
+    check_rows(len(images), len(edits))
+    originals = chosen_images.load(model.config, data, images)
+    z_mean = model.encode(originals)[0]
+    edited = {
+        title: [
+            model.decode(model.relabel(z_mean, strength * row) if strength else z_mean)
+            for strength in strengths
+        ]
+        for title, row in edits.items()
+    }
+    rows = []
+    for index, (image, original) in enumerate(zip(images, originals, strict=True)):
+        for title, columns in edited.items():
+            row = np.stack([original, *(column[index] for column in columns)])
+            rows.append((f"{_name_of(image)}: {title}", row))
+    return figures.image_rows(rows, ["original", *map(_strength_title, strengths)])
+
+
+def check_rows(num_images: int, num_edits: int) -> None:
+    """Checks that a picture has room for so many rows.
+
+    Raises:
+      UserError: it has not.
+    """
+    if num_images * num_edits > MAX_ROWS:
+        raise UserError(
+            f"{num_images} images with {num_edits} edits are too many for one picture, "
+            f"which has up to {MAX_ROWS} rows"
+        )
+
+
+def _name_of(image: int | str) -> str:
+    return Path(image).name if isinstance(image, str) else f"image {image}"
+
+
+def _strength_title(strength: float) -> str:
+    return f"{strength:+g}" if strength else "0"
 
 
 def predict_attributes(
