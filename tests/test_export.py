@@ -16,8 +16,10 @@ from ai_edge_litert.interpreter import Interpreter
 from dfcvae_tf import export
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.models.flow import initial_parameters
+from dfcvae_tf.perceptual.classifiers import load_classifier
 from dfcvae_tf.picture_files import read_picture
 from dfcvae_tf.prior_file import save_prior
 from dfcvae_tf.run_dir import RunDir, resolve
@@ -180,7 +182,21 @@ def test_the_python_of_the_report_makes_the_picture_it_says(exported, model, tmp
     assert done.returncode == 0, done.stderr
     noise = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
     found = read_picture(tmp_path / "image.png").pixels / np.float32(255)
-    np.testing.assert_allclose(found, model.generate(noise)[0], atol=1 / 255)
+    nine = np.eye(10, dtype=np.float32)[[9]]
+    np.testing.assert_allclose(found, model.generate(noise, nine)[0], atol=1 / 255)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["float32", "int8"])
+def test_generators_draw_the_digit_that_is_asked_for(exported, variant):
+    path = exported / f"generator_{variant}.tflite"
+    noise = np.random.default_rng(0).standard_normal((1000, 5)).astype(np.float32)
+    digits = np.arange(1000) % 10
+    label = np.eye(10, dtype=np.float32)[digits]
+    pictures = TFLiteFunction(path, "generate", 2)(noise, label)["image"]
+    judge = load_classifier("mnist_judge")
+    found = judge(tf.constant(pictures), training=False).numpy().argmax(-1)
+    assert np.mean(found == digits) > 0.95
 
 
 @pytest.mark.slow

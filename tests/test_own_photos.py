@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _quick_prior(monkeypatch):
-    monkeypatch.setattr(prior_fitting, "FLOW_STEPS", 250)
+    for name in ("FLOW_STEPS", "LABELLED_FLOW_STEPS"):
+        monkeypatch.setattr(prior_fitting, name, 250)
 
 
 def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:

@@ -377,6 +377,7 @@ def test_rgb_images_from_a_folder(tmp_path, capsys):
         "--network=conv",
         "--width=2",
         "--batch_size=8",
+        "--prior=standard",
         f"--run_dir={run_dir}",
     ]
     assert train_here(*arguments) == 0
@@ -410,6 +411,7 @@ def test_a_run_made_before_folders_meant_something_keeps_its_split(tmp_path, cap
         "--network=conv",
         "--width=2",
         "--batch_size=8",
+        "--prior=standard",
         f"--run_dir={run}",
     ]
     assert train_here(*arguments, "--steps=2", "--subfolders=ignore") == 0
