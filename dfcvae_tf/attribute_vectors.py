@@ -35,6 +35,8 @@ from dfcvae_tf.run_dir import RunDir
 ARRAYS, FACTS = "vectors.npz", "vectors.json"
 # A mean of fewer images is one image.
 MIN_IMAGES = 2
+# What one picture can show.
+MAX_ROWS = 40
 # (name, sign) of each vector that is added up, sign 1 or -1.
 Edit = tuple[tuple[str, int], ...]
 _PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy")
@@ -105,6 +107,19 @@ def parse_edits(text: str, names: Sequence[str]) -> list[Edit]:
             edits.append([])
         edits[-1].append((name, -1 if joint.endswith("-") else 1))
     return [tuple(edit) for edit in edits]
+
+
+def check_rows(num_images: int, num_edits: int) -> None:
+    """Checks that one picture has room for a row per image and edit.
+
+    Raises:
+      UserError: it has not.
+    """
+    if num_images * num_edits > MAX_ROWS:
+        raise UserError(
+            f"{num_images} images with {num_edits} edits are too many for one picture, "
+            f"which has up to {MAX_ROWS} rows"
+        )
 
 
 def edit_title(edit: Edit) -> str:

@@ -155,6 +155,7 @@ def edit(values: flags.FlagValues) -> None:
         folder = _folder(given, "vectors_dir")
         names = attribute_vectors.stored_names(folder, resolve(given["run_dir"]))
         edits = attribute_vectors.parse_edits(given["attributes"], names)
+        attribute_vectors.check_rows(len(images), len(edits))
         model, data, study = _load(given)
         png = study.draw_edits(model, data, folder, images, edits, strengths)
     with atomic_file(given["output"]) as file:

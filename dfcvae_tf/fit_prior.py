@@ -29,14 +29,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "N(0, I), whatever was fitted before (default: flow)",
         flag_values=values,
     )
-    flags.DEFINE_enum(
-        "prior_labels",
-        "auto",
-        SETTINGS["prior_labels"].choices,
-        "auto = a flow learns the images' classes or attributes, where they have some, "
-        "and can be asked for them (default: auto)",
-        flag_values=values,
-    )
+    common_flags.define_settings(values, ("prior_labels",))
     common_flags.define_data(
         values, "images like those it was trained on (default: those)"
     )
@@ -47,6 +40,7 @@ def main(values: flags.FlagValues) -> None:
     """Fits the prior and says how well it went."""
     given: dict[str, Any] = values.flag_values_dict()
     common_flags.require(given, "run_dir")
+    labels = common_flags.given_settings(values, ("prior_labels",))
     if given["run_dir"].startswith(PRETRAINED_PREFIX):
         raise UserError(
             f"{given['run_dir']} ships with the package, and its prior with it; to fit "
@@ -82,7 +76,7 @@ def main(values: flags.FlagValues) -> None:
             data,
             source,
             given["seed"],
-            labelled=given["prior_labels"] == "auto",
+            labelled=labels.get("prior_labels") != "none",
         )
     if not facts:
         print(f"{given['run_dir']}: samples are drawn from N(0, I)")

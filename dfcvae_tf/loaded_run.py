@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import shlex
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +12,7 @@ from dfcvae_tf.config import Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.labels import CLASSES, Labels
-from dfcvae_tf.models.prior import LabelledPrior, Prior, StandardNormal
+from dfcvae_tf.models.prior import Prior, StandardNormal, prior_given
 from dfcvae_tf.models.vae import VAE
 from dfcvae_tf.run_dir import RunDir
 
@@ -290,7 +289,7 @@ class LoadedRun:
         label = _checked(label, (len(self.known_labels.names),), "labels")
         if len(label) != count:
             raise ValueError(f"expected {count} labels, one a row, got {len(label)}")
-        return cast(LabelledPrior, self.prior).given(tf.constant(label))
+        return prior_given(self.prior, tf.constant(label))
 
     @functools.cached_property
     def _encode(self) -> Callable:

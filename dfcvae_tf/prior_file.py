@@ -6,7 +6,7 @@ it would draw other pictures without a word, so it is not read then.
 
 import json
 import shlex
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from dfcvae_tf.labels import Labels
 from dfcvae_tf.models.prior import (
     LEARNED,
     STANDARD,
-    LabelledPrior,
     Prior,
     StandardNormal,
+    prior_given,
 )
 from dfcvae_tf.run_dir import RunDir
 
@@ -74,11 +74,10 @@ def load_prior(run: RunDir, latent_dim: int) -> tuple[Prior | None, Labels | Non
     try:
         prior = LEARNED[facts["kind"]](arrays)
         labels = Labels.from_facts(facts[LABELS]) if LABELS in facts else None
-        asked = prior
+        label = None
         if labels is not None:
-            asked = cast(LabelledPrior, prior).given(
-                np.ones((1, len(labels.names)), np.float32)
-            )
+            label = np.ones((1, len(labels.names)), np.float32)
+        asked = prior_given(prior, label)
         z = asked.from_noise(np.zeros((1, latent_dim), np.float32))
         made = [*arrays.values(), z, asked.to_noise(z), asked.log_prob(z)]
         finite = all(np.isfinite(array).all() for array in made)

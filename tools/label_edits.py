@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
 from dfcvae_tf.attribute_vectors import compute_vectors
 from dfcvae_tf.checkpoints import load_for_inference
@@ -24,6 +21,7 @@ from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.data.run_images import check_channels, first_batches, own_data
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.evaluation.attributes.prediction import linear_classifier
 from dfcvae_tf.evaluation.inference import batches
 from dfcvae_tf.evaluation.judge import (
     Judge,
@@ -40,7 +38,6 @@ from dfcvae_tf.provenance import describe_process
 STRENGTHS = (1.0, 2.0)
 # What the classifiers learn from.
 _TRAINING_IMAGES = 4000
-_MAX_ITERATIONS = 10_000
 _SEED = 0
 _PACKAGES = ("tensorflow", "scikit-learn", "numpy")
 _EXPLANATION = """\
@@ -124,15 +121,8 @@ def compare(
     vectors = compute_vectors(train.z_mean, train.attributes[:, columns], names)
     rows, accuracies = {}, []
     for name, column, vector in zip(names, columns, vectors, strict=True):
-        machine = make_pipeline(
-            StandardScaler(),
-            LinearSVC(
-                dual="auto",
-                class_weight="balanced",
-                max_iter=_MAX_ITERATIONS,
-                random_state=_SEED,
-            ),
-        ).fit(train.judged.features, train.attributes[:, column])
+        machine = linear_classifier(_SEED)
+        machine.fit(train.judged.features, train.attributes[:, column])
         has = test.attributes[:, column] == 1
         told = machine.predict(test.judged.features) == 1
         accuracies.append((told[has].mean() + (~told[~has]).mean()) / 2)

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.pipeline import Pipeline
 
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation import figures
+from dfcvae_tf.evaluation.attributes.prediction import linear_classifier
 from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.inference import batches
 from dfcvae_tf.evaluation.judge import Judge, Judgement, join_judgements
@@ -32,7 +31,6 @@ from dfcvae_tf.names import read_list
 # Samples with an attribute, and as many without.
 PER_ATTRIBUTE = 250
 _FOLDS = 5
-_MAX_ITERATIONS = 10_000
 _PER_ROW = 10
 
 # What the judge says of images -> [N, A] bool, which labels they have.
@@ -210,14 +208,18 @@ def _by_features(
         )
         parts = folds.split(used, answer[used])
         for learnt, held_out in ((used[a], used[b]) for a, b in parts):
-            machine = _machine(seed).fit(originals.features[learnt], answer[learnt])
+            machine = linear_classifier(seed).fit(
+                originals.features[learnt], answer[learnt]
+            )
             for rows, judged in zip(found, (originals, made), strict=True):
                 told = machine.predict(judged.features[held_out])
                 if exclusive:
                     rows[held_out] = np.equal.outer(told, np.arange(len(labels.names)))
                 else:
                     rows[held_out, column] = told == 1
-        machines.append(_machine(seed).fit(originals.features[used], answer[used]))
+        machines.append(
+            linear_classifier(seed).fit(originals.features[used], answer[used])
+        )
 
     def recognise(judged: Judgement) -> np.ndarray:
         told = [
@@ -232,18 +234,6 @@ def _by_features(
 
     by = f"a linear classifier on features of {name}"
     return Recognised(recognise, found[0], found[1], by)
-
-
-def _machine(seed: int) -> Pipeline:
-    return make_pipeline(
-        StandardScaler(),
-        LinearSVC(
-            dual="auto",
-            class_weight="balanced",
-            max_iter=_MAX_ITERATIONS,
-            random_state=seed,
-        ),
-    )
 
 
 def _ask_for_classes(

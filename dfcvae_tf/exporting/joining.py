@@ -11,11 +11,10 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 
-from dfcvae_tf.exporting.saved_model import prior_given
 from dfcvae_tf.exporting.signatures import LABEL, PRIOR_SIGNATURES, arguments
 from dfcvae_tf.exporting.tflite import schema
 from dfcvae_tf.messages import held_back_messages
-from dfcvae_tf.models.prior import Prior
+from dfcvae_tf.models.prior import Prior, prior_given
 
 _IDENTIFIER = b"TFL3"
 

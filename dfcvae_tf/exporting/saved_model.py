@@ -8,7 +8,6 @@ import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +15,7 @@ import tensorflow as tf
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting.signatures import LABEL, SIGNATURES, arguments
 from dfcvae_tf.files import disk_errors
-from dfcvae_tf.models.prior import LabelledPrior, Prior
+from dfcvae_tf.models.prior import Prior, prior_given
 from dfcvae_tf.models.vae import VAE
 
 Outputs = dict[str, tf.Tensor]
@@ -86,11 +85,6 @@ def write_saved_model(
             raise UserError(
                 f"cannot write {path}: {error.message.splitlines()[0]}"
             ) from error
-
-
-def prior_given(prior: Prior, label: tf.Tensor | None) -> Prior:
-    """The prior itself, or where something is asked of it p(z | label)."""
-    return prior if label is None else cast(LabelledPrior, prior).given(label)
 
 
 def load_signature(path: Path, signature: str) -> Callable[..., dict[str, np.ndarray]]:

@@ -7,7 +7,7 @@ which images are drawn.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import tensorflow as tf
@@ -42,6 +42,11 @@ class LabelledPrior(Prior, Protocol):
 
     def given(self, label: tf.Tensor) -> Prior:
         """p(z | label), of rows [N, A] float32 as `labels.Labels` has them."""
+
+
+def prior_given(prior: Prior, label: tf.Tensor | None) -> Prior:
+    """The prior itself, or where a label is given p(z | label)."""
+    return prior if label is None else cast(LabelledPrior, prior).given(label)
 
 
 class StandardNormal:

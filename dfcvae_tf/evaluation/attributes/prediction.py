@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
@@ -79,6 +80,22 @@ def check_two_values(
         raise leave_out(problem, bad, names, excluded)
 
 
+def linear_classifier(seed: int, class_weight: str | None = "balanced") -> Pipeline:
+    """A linear support vector machine on standardised values, to be fitted.
+
+    Args:
+      seed: of the optimisation.
+      class_weight: "balanced" where rare answers are to weigh as much as common ones.
+    """
+    machine = LinearSVC(
+        dual="auto",
+        class_weight=class_weight,
+        max_iter=_MAX_ITERATIONS,
+        random_state=seed,
+    )
+    return make_pipeline(StandardScaler(), machine)
+
+
 def predict(
     z_train: np.ndarray,
     has_train: np.ndarray,
@@ -96,17 +113,11 @@ def predict(
       has_train, has_test: [N] and [M], 1 or 0, both values in each.
       seed: of the optimisation.
     """
-    scaler = StandardScaler().fit(z_train.astype(np.float64))
-    x_train, x_test = (scaler.transform(z) for z in (z_train, z_test))
 
     def score(class_weight: str | None) -> Score:
-        machine = LinearSVC(
-            dual="auto",
-            class_weight=class_weight,
-            max_iter=_MAX_ITERATIONS,
-            random_state=seed,
-        )
-        answers = machine.fit(x_train, has_train).predict(x_test)
+        machine = linear_classifier(seed, class_weight)
+        machine.fit(z_train.astype(np.float64), has_train)
+        answers = machine.predict(z_test)
         return Score(
             float(np.mean(answers == has_test)),
             float(balanced_accuracy_score(has_test, answers)),

@@ -31,8 +31,6 @@ from dfcvae_tf.names import read_list
 from dfcvae_tf.provenance import describe_process
 
 NUM_MAPPED = 1000
-# What one picture can show.
-MAX_ROWS = 40
 _MAPS = 6
 _PACKAGES = ("dfcvae-tf", "tensorflow", "keras", "numpy", "scikit-learn", "scipy")
 
@@ -132,7 +130,6 @@ def draw_edits(
     latent_dim = model.config.model.latent_dim
     vectors = attribute_vectors.load(vectors_dir, model.run, latent_dim)
     directions = [vectors.direction(edit) for edit in edits]
-    check_rows(len(images), len(edits))
     originals = chosen_images.load(model.config, data, images)
     z_mean = model.encode(originals)[0]
     rows = []
@@ -176,7 +173,7 @@ def draw_edits_by_prior(
             f"{', '.join(map(str, allowed))}"
         )
     edits = labels.read(text)
-    check_rows(len(images), len(edits))
+    attribute_vectors.check_rows(len(images), len(edits))
     originals = chosen_images.load(model.config, data, images)
     z_mean = model.encode(originals)[0]
     edited = {
@@ -192,19 +189,6 @@ def draw_edits_by_prior(
             row = np.stack([original, *(column[index] for column in columns)])
             rows.append((f"{_name_of(image)}: {title}", row))
     return figures.image_rows(rows, ["original", *map(_strength_title, strengths)])
-
-
-def check_rows(num_images: int, num_edits: int) -> None:
-    """Checks that a picture has room for so many rows.
-
-    Raises:
-      UserError: it has not.
-    """
-    if num_images * num_edits > MAX_ROWS:
-        raise UserError(
-            f"{num_images} images with {num_edits} edits are too many for one picture, "
-            f"which has up to {MAX_ROWS} rows"
-        )
 
 
 def _name_of(image: int | str) -> str:
