@@ -274,8 +274,9 @@ class AdversarialConfig:
         "logistic", "of both players; logistic = non-saturating"
     )
     adversarial_start: int = setting(
-        0,
-        "step from which the VAE feels the discriminator, which learns from step 0",
+        500,
+        "step from which the VAE feels the discriminator, which learns from step 0; from "
+        "0 on, latents of few nats may never come to carry anything",
         at_least=0,
     )
     adversarial_sample_weight: float = setting(
@@ -291,7 +292,7 @@ class AdversarialConfig:
         5e-4, "peak of Adam's (beta1 0.5); it has the schedule of the VAE", above=0
     )
     discriminator_r1: float = setting(
-        1.0, "weight of the penalty on its gradient at originals; 0 = off", at_least=0
+        0.05, "weight of the penalty on its gradient at originals; 0 = off", at_least=0
     )
     discriminator_r1_every: int = setting(
         16, "steps from one penalty to the next, which counts so many times", above=0
@@ -465,6 +466,13 @@ def _check_together(config: Config) -> None:
     model, objective, training = config.model, config.objective, config.training
     if training.steps is None and training.epochs is None:
         raise UserError("the length of training is missing: give --steps or --epochs")
+    adversarial, steps = config.adversarial, training.steps
+    start = adversarial.adversarial_start
+    if adversarial.adversarial_weight and steps is not None and start >= steps:
+        raise UserError(
+            f"--adversarial_start={start} is not before the end of {steps} steps: the VAE "
+            "would never feel the discriminator; give an earlier one, or more steps"
+        )
     bernoulli = objective.pixel_weight > 0 and objective.pixel_loss == "bernoulli"
     if model.decoder_output == "linear" and bernoulli:
         raise UserError(

@@ -28,6 +28,7 @@ def linear(images, training):
 
 
 def adversary(**settings):
+    settings = {"adversarial_start": 0, **settings}
     config = AdversarialConfig(adversarial_weight=0.5, **settings)
     return Adversary(config, linear, AdversarialWeight(config))
 

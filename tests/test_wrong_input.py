@@ -43,6 +43,7 @@ AT_ONCE = [
             "--target_kl=12 --free_bits=4": "leaves 13.86 nats of 5 latents unpenalised",
             "--adversarial_weight=-1": "--adversarial_weight must be 0 or more",
             "--adversarial_loss=wgan": "logistic",
+            "--adversarial_weight=1": "start=500 is not before the end of 5 steps",
             "--target_kl=9 --kl_weight=1": "both --target_kl and --kl_weight",
             "--kl_warmup_steps=9": "with --target_kl the weight moves by itself",
             "--prior=vamp": "known: standard, flow, gmm",

@@ -558,9 +558,11 @@ def _resolve(config: Config, source: Source) -> Config:
     if model.conv_design == "auto":
         model = dataclasses.replace(model, conv_design="strided")
     shape = pipeline.prepared_shape(source, config.data)
-    return dataclasses.replace(
+    config = dataclasses.replace(
         config, model=model, training=training, image_shape=shape
     )
+    config_lib.check(config)  # also against the number of steps
+    return config
 
 
 def _check_default_perceptual_model(

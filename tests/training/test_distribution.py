@@ -34,6 +34,7 @@ DFC = [
     "--objective=dfc_vae",
     "--perceptual_model=mnist_classifier",
     "--adversarial_weight=0.5",
+    "--adversarial_start=0",
     "--adversarial_sample_weight=0.5",
     "--discriminator_width=2",
     "--discriminator_augment",

@@ -424,6 +424,7 @@ def test_players_each_lower_their_own_loss(settings, tmp_path):
 
 ADVERSARIAL = (
     ("adversarial_weight", 0.5),
+    ("adversarial_start", 0),
     ("adversarial_sample_weight", 0.5),
     ("discriminator_augment", True),
     ("discriminator_r1_every", 2),
@@ -477,7 +478,9 @@ def test_before_its_first_step_the_vae_learns_as_if_alone():
 
 def test_an_adaptive_weight_makes_both_pull_equally_hard():
     images = tf.constant(IMAGES[0])
-    state, train = begin(adversarial={"adversarial_weight": 1.0})
+    state, train = begin(
+        adversarial={"adversarial_weight": 1.0, "adversarial_start": 0}
+    )
     weight = float(train(2)["adversarial_weight"])
     assert weight > 0
     vae, discriminator = state.vae, state.players[1].networks["discriminator"]
