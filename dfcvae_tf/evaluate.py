@@ -29,8 +29,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "runs",
         None,
         "NAME=DIR,NAME=DIR: finished runs and what to call them; DIR may be "
-        "pretrained:mnist_vae or pretrained:mnist_dfc_vae; one with a comma in it stands "
-        'in double quotes: "NAME=DIR"',
+        "pretrained:mnist_vae, pretrained:mnist_dfc_vae or pretrained:mnist_dfc_vae_gan; "
+        'one with a comma in it stands in double quotes: "NAME=DIR"',
         flag_values=values,
     )
     flags.DEFINE_string(

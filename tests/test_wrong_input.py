@@ -95,7 +95,7 @@ AT_ONCE = [
             "--output=a.bmp": "ends in .bmp; possible are NAME.png",
             "--run_dir=absent": "no such run directory: absent",
             "--run_dir=.": "is not a run directory: it has no config.json",
-            "--run_dir=pretrained:mnist_vea": "known: mnist_dfc_vae, mnist_vae. Did yo",
+            "--run_dir=pretrained:mnist_vea": "mnist_dfc_vae_gan, mnist_vae. Did you",
         },
     ),
     (
