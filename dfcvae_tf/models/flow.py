@@ -6,8 +6,9 @@ Real NVP"); then a matrix mixes all of them (Kingma and Dhariwal 2018, "Glow", s
 Both directions take as long. From noise to latents there are matrix products, ReLU, tanh
 and exp, which every device has.
 
-Where latents have labels, scale and shift may depend on them too: then the flow is
-p(z | label), and where nothing is asked for, p(z).
+Where latents have labels, scale and shift may depend on them too, and the mean and the
+deviations that the latents have in the end: then the flow is p(z | label), and where
+nothing is asked for, p(z).
 """
 
 import functools
@@ -24,6 +25,12 @@ NUM_LAYERS = 8
 # What is no matter of learning: which dimensions a layer keeps, the rows' order and the
 # signs in its matrix, and the scale of latents.
 FIXED = ("keep", "order", "sign", "mean", "std")
+# What a flow has that knows labels; the last two, one fitted before they were has not.
+LABEL_KERNEL, LABEL_MEAN, LABEL_LOG_STD = OF_LABELS = (
+    "label_kernel",
+    "label_mean",
+    "label_log_std",
+)
 
 Parameters = Mapping[str, np.ndarray | tf.Variable]
 
@@ -43,8 +50,10 @@ def initial_parameters(
       Name -> float32. "mean" and "std" [D]; of L layers "keep" [L, D], 1 where a dimension
       stays; "kernel1" [L, D, H], "bias1" [L, H], "kernel2" [L, H, H], "bias2" [L, H],
       "scale_kernel" and "shift_kernel" [L, H, D], "scale_bias" and "shift_bias" [L, D];
-      with labels "label_kernel" [L, A, H]; and of their matrices "order", "lower", "upper" [L, D, D], "sign", "log_diagonal",
-      "bias" [L, D].
+      and of their matrices "order", "lower", "upper" [L, D, D], "sign", "log_diagonal",
+      "bias" [L, D]; with labels "label_kernel" [L, A, H], and [2 A, D], what a label adds
+      that is asked for and, in the second half, one that shall not be: "label_mean" to the
+      mean, "label_log_std" to the log of the deviations.
     """
     dim = len(mean)
     hidden = min(128, 28 * math.ceil(dim / 16))
@@ -80,8 +89,20 @@ def initial_parameters(
         "bias": np.zeros((NUM_LAYERS, dim)),
     }
     if num_labels:
-        parameters["label_kernel"] = np.zeros((NUM_LAYERS, num_labels, hidden))
+        parameters |= {
+            LABEL_KERNEL: np.zeros((NUM_LAYERS, num_labels, hidden)),
+            LABEL_MEAN: np.zeros((2 * num_labels, dim)),
+            LABEL_LOG_STD: np.zeros((2 * num_labels, dim)),
+        }
     return {name: np.asarray(v, np.float32) for name, v in parameters.items()}
+
+
+def with_and_without(label: tf.Tensor) -> tf.Tensor:
+    """[N, A] -> [N, 2 A] float32: where each is asked for, then where it shall not be.
+
+    To have what few have moves latents farther than not to have it.
+    """
+    return tf.concat([tf.nn.relu(label), tf.nn.relu(-label)], axis=-1)
 
 
 class Flow(ABC):
@@ -120,8 +141,8 @@ class CouplingFlow(Flow):
     def __init__(self, parameters: Parameters, label: tf.Tensor | None = None):
         """Takes the parameters; `label` is for `given`."""
         self.parameters = parameters
-        if "label_kernel" in parameters:
-            self.num_labels = parameters["label_kernel"].shape[1]
+        if LABEL_KERNEL in parameters:
+            self.num_labels = parameters[LABEL_KERNEL].shape[1]
         self._label = label
 
     def given(self, label: tf.Tensor) -> "CouplingFlow":
@@ -141,14 +162,21 @@ class CouplingFlow(Flow):
             scale = tf.exp(tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias))
             x = x * scale + (tf.matmul(h, layer.shift_kernel) + layer.shift_bias)
             x = tf.matmul(x, layer.matrix)
+        if self._label_moves_latents:
+            x = x * tf.exp(self._label_log_std) + self._label_mean
         return x + self.parameters["mean"]
 
     def _to_noise(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         p = self.parameters
-        x = (z - p["mean"]) / p["std"]
+        x = z - p["mean"]
         log_det = tf.reduce_sum(p["log_diagonal"]) - tf.reduce_sum(
             tf.math.log(p["std"])
         )
+        if self._label_moves_latents:
+            log_std = self._label_log_std
+            x = (x - self._label_mean) * tf.exp(-log_std)
+            log_det -= tf.reduce_sum(log_std, axis=-1)
+        x = x / p["std"]
         biases = tf.unstack(tf.convert_to_tensor(p["bias"]))
         for layer, bias in zip(reversed(_layers(p)), reversed(biases), strict=True):
             x = tf.matmul(x, layer.matrix) + bias
@@ -158,6 +186,20 @@ class CouplingFlow(Flow):
             x = (x - shift) * tf.exp(-log_scale)
             log_det -= tf.reduce_sum(log_scale, axis=-1)
         return x, log_det
+
+    @property
+    def _label_moves_latents(self) -> bool:
+        return self._label is not None and LABEL_MEAN in self.parameters
+
+    @property
+    def _label_mean(self) -> tf.Tensor:
+        """What is added to the mean, [N, D]."""
+        return tf.matmul(with_and_without(self._label), self.parameters[LABEL_MEAN])
+
+    @property
+    def _label_log_std(self) -> tf.Tensor:
+        """What is added to the log of the deviations, [N, D]."""
+        return tf.matmul(with_and_without(self._label), self.parameters[LABEL_LOG_STD])
 
     @functools.cached_property
     def _layers_from_noise(self) -> list["_Layer"]:
@@ -215,8 +257,8 @@ def _layers(p: Parameters) -> list[_Layer]:
         p["shift_bias"] * free,
         _matrices(p),
     ]
-    if "label_kernel" in p:
-        parts.append(p["label_kernel"])
+    if LABEL_KERNEL in p:
+        parts.append(p[LABEL_KERNEL])
     # Taken apart at once: gradients then come together in one operator.
     apart = (tf.unstack(tf.convert_to_tensor(part)) for part in parts)
     return [_Layer(*layer) for layer in zip(*apart, strict=True)]

@@ -30,9 +30,14 @@ from dfcvae_tf.labels import ATTRIBUTES, CLASSES, Labels, has_enough, labels_of
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.flow import (
     FIXED,
+    LABEL_KERNEL,
+    LABEL_LOG_STD,
+    LABEL_MEAN,
+    OF_LABELS,
     CouplingFlow,
     Parameters,
     initial_parameters,
+    with_and_without,
 )
 from dfcvae_tf.models.mixture import GaussianMixture
 from dfcvae_tf.models.prior import STANDARD
@@ -69,6 +74,11 @@ _HELD_OUT = 20_000
 _ROWS = 1000
 # Share of the draws that come without their labels.
 _UNLABELLED = 0.5
+# A flow starts where the means of labels are, each as if so many more images that are like
+# all others had it: of few images a mean is a matter of chance.
+_PRIOR_IMAGES = 20
+# Draws of which attributes are asked for, of each image, that the means are of.
+_ASKED_DRAWS = 10
 
 # (z [N, D], and where it is given label [N, A]) -> log p(z | label), [N] float32, nats.
 LogProb = Callable[..., tf.Tensor]
@@ -128,7 +138,7 @@ def fit_prior(
     train, test = _with_usable_labels(train, test, kind, labelled)
     fit = _FITS[kind](train, test, seed)
     facts = {**fit.facts, "dataset": source.description}
-    if train.labels is not None:
+    if train.labels is not None and LABEL_KERNEL in fit.parameters:
         facts[LABELS] = train.labels.facts()
     facts["num_images"] = dict(source.num_examples)
     save_prior(model.run, kind, fit.parameters, facts)
@@ -142,6 +152,8 @@ def describe_fit(kind: str, facts: dict[str, Any]) -> str:
         labels = Labels.from_facts(facts[LABELS])
         knows = f" that knows {len(labels.names)} {labels.kind}"
         given = "(half of them given their labels) "
+        if "label_gain_nats" in facts:
+            knows += f" (worth {facts['label_gain_nats']:.2f} nats)"
     log_prob = facts["held_out_log_prob"]
     said = f"{kind}{knows}, held-out log-likelihood {log_prob:.4f} nats {given}"
     if facts["best_step"]:
@@ -197,6 +209,7 @@ def _with_usable_labels(
         )
     keep = np.flatnonzero(enough)
     if len(keep) < (2 if labels.kind == CLASSES else 1):
+        logging.warning("the prior knows no labels: too few of them have enough images")
         return train.with_labels(None), test.with_labels(None)
     return train.with_labels(keep), test.with_labels(keep)
 
@@ -257,6 +270,12 @@ class Fit:
     parameters: dict[str, np.ndarray]
     facts: dict[str, Any]
 
+    def without(self, names: Collection[str]) -> "Fit":
+        """Returns the same without some of the parameters."""
+        parameters = {n: v for n, v in self.parameters.items() if n not in names}
+        count = sum(array.size for array in parameters.values())
+        return Fit(parameters, {**self.facts, "num_parameters": count})
+
 
 def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
     """Fits a coupling flow by stochastic gradients, to p(z | label) where there are any.
@@ -268,7 +287,75 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
     """
     num_labels = 0 if train.labels is None else len(train.labels.names)
     start = initial_parameters(*train.moments(), seed, num_labels)
-    return fit_by_gradients("flow", start, FIXED, CouplingFlow, train, test, seed)
+    if num_labels:
+        start |= _label_moments(train, seed)
+    fit = fit_by_gradients("flow", start, FIXED, CouplingFlow, train, test, seed)
+    if not num_labels:
+        return fit
+    gain = _label_gain(CouplingFlow(fit.parameters), test, seed)
+    if gain <= 0:
+        logging.warning(
+            "labels make the latents of test images no likelier: the prior knows none; it "
+            "takes more training images"
+        )
+        return fit.without(OF_LABELS)
+    return Fit(fit.parameters, {**fit.facts, "label_gain_nats": gain})
+
+
+def _label_moments(train: Posteriors, seed: int) -> dict[str, np.ndarray]:
+    """What labels add to the mean and to the log of the deviations, as a flow names it.
+
+    The mean by ridge regression on what may be asked for, of classes their own means,
+    drawn to that of all; the deviations of classes from theirs, drawn to those within
+    classes.
+    """
+    assert train.label is not None and train.labels is not None
+    count, num_labels = train.label.shape
+    mean, std = train.moments()
+    around, variance = train.z_mean - mean, np.exp(train.z_log_var)
+    if train.labels.kind == CLASSES:
+        label = train.label.astype(np.float64)
+        sizes = label.sum(axis=0)[:, np.newaxis]
+        shift = label.T @ around / (sizes + _PRIOR_IMAGES)
+        squares = np.square(around - label @ shift) + variance
+        within = squares.mean(axis=0)
+        own = (label.T @ squares + _PRIOR_IMAGES * within) / (sizes + _PRIOR_IMAGES)
+        log_std = 0.5 * np.log(own) - np.log(std)
+        return _named(
+            *(np.concatenate([x, np.zeros_like(x)]) for x in (shift, log_std))
+        )
+    rng = np.random.default_rng([seed, 2])
+    products = np.zeros((2 * num_labels, 2 * num_labels))
+    sums = np.zeros((2 * num_labels, around.shape[1]))
+    for _ in range(_ASKED_DRAWS):
+        draws = rng.random((count, num_labels + 2), np.float32)
+        asked = with_and_without(_asked(train.label, train.labels, draws))
+        asked = asked.numpy().astype(np.float64)
+        products += asked.T @ asked / _ASKED_DRAWS
+        sums += asked.T @ around / _ASKED_DRAWS
+    ridge = _PRIOR_IMAGES * np.eye(len(products))
+    return _named(np.linalg.solve(products + ridge, sums), np.zeros_like(sums))
+
+
+def _named(label_mean: np.ndarray, label_log_std: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        LABEL_MEAN: label_mean.astype(np.float32),
+        LABEL_LOG_STD: label_log_std.astype(np.float32),
+    }
+
+
+def _label_gain(flow: CouplingFlow, test: Posteriors, seed: int) -> float:
+    """How much likelier labels make test images' latents: mean of the log ratio, nats."""
+    assert test.label is not None and test.labels is not None
+    rng = np.random.default_rng([seed, 1])
+    z, rows = test.draw_rows(rng, max(_HELD_OUT, len(test.z_mean)))
+    label = test.label[rows]
+    draws = rng.random((len(z), label.shape[1] + 2), np.float32)
+    label = _asked(label, test.labels, draws).numpy()
+    asked = np.any(label, axis=1)
+    log_prob = tf.function(_log_prob_of(flow), reduce_retracing=True)
+    z, label = z[asked], label[asked]
+    return mean_log_prob(log_prob, z, label) - mean_log_prob(log_prob, z)
 
 
 def fit_by_gradients(
@@ -361,8 +448,10 @@ def _asked(label: tf.Tensor, labels: Labels | None, draws: tf.Tensor) -> tf.Tens
     assert labels is not None
     keep = draws[:, :1] >= _UNLABELLED
     if labels.kind == ATTRIBUTES:
-        # Of few attributes more often than of many: so people ask.
-        keep = keep & (draws[:, 2:] < draws[:, 1:2] ** 3)
+        # One half of the time, else two half of the time, and so on: so people ask.
+        count = 1.0 - tf.math.floor(tf.math.log(draws[:, 1:2]) / math.log(2.0))
+        place = tf.argsort(tf.argsort(draws[:, 2:]))
+        keep = keep & (tf.cast(place, tf.float32) + 1.0 < count)
     return tf.where(keep, tf.cast(label, tf.float32), 0.0)
 
 

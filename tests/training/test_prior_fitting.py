@@ -1,5 +1,7 @@
 """Priors fitted to latents whose distribution is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -132,6 +134,32 @@ def test_a_flow_learns_what_labels_say_and_what_there_is_without(kind, low, high
     ]
     assert np.mean(drawn[0] < 0) > 0.98 and np.mean(drawn[1] > 0) > 0.98
     assert 0.4 < np.mean(np.asarray(flow.from_noise(noise)) > 0) < 0.6
+
+
+def test_labels_that_say_nothing_of_test_images_are_not_known(caplog, monkeypatch):
+    monkeypatch.setattr(prior_fitting, "LABELLED_FLOW_STEPS", 200)
+    train, test = labelled_heaps(30, CLASSES), labelled_heaps(200, CLASSES, seed=1)
+    train = dataclasses.replace(train, label=train.label[:, ::-1])
+    fit = fit_flow(train, test, seed=0)
+    assert CouplingFlow(fit.parameters).num_labels == 0
+    assert "the prior knows none; it takes more" in caplog.text
+
+
+def test_it_starts_at_the_means_of_classes_drawn_to_that_of_all(monkeypatch):
+    monkeypatch.setattr(prior_fitting, "LABELLED_FLOW_STEPS", 0)
+    heaps = labelled_heaps(60, CLASSES)
+    fit = fit_flow(heaps, heaps, seed=0)
+    assert fit.facts["best_step"] == 0 and fit.facts["label_gain_nats"] > 0.5
+    drawn = (
+        CouplingFlow(fit.parameters)
+        .given(np.float32([[0, 1]]))
+        .from_noise(np.zeros((1, 2), np.float32))
+    )
+    second = heaps.z_mean[heaps.label[:, 1] > 0]
+    share = len(second) / (len(second) + 20)
+    centre = heaps.z_mean.mean(axis=0)
+    expected = centre + share * (second.mean(axis=0) - centre)
+    np.testing.assert_allclose(drawn[0], expected, atol=0.05)
 
 
 def test_labels_that_too_few_images_have_are_left_out(caplog):
