@@ -360,7 +360,8 @@ def stored_names(folder: Path, run: RunDir) -> tuple[str, ...]:
 def _read_facts(folder: Path, run: RunDir) -> Any:
     if not (folder / FACTS).is_file():
         raise UserError(
-            f"{folder} has no attribute vectors; make them with: {_remedy(folder, run)}"
+            f"{folder} has no attribute vectors; make them with: {_remedy(folder, run)} "
+            "(where images have attributes; with classes: edit --method=prior)"
         )
     return read_json(folder / FACTS)
 

@@ -34,8 +34,19 @@ class Labels:
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Labels":
-        """Builds it from what `facts` returned."""
-        return cls(facts["kind"], tuple(facts["names"]))
+        """Builds it from what `facts` returned.
+
+        Raises:
+          ValueError: it is something else.
+        """
+        kind, names = facts["kind"], facts["names"]
+        if kind not in (CLASSES, ATTRIBUTES):
+            raise ValueError(f"unknown kind of labels {kind!r}")
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("names of labels that are no text")
+        if isinstance(names, str) or len(set(names)) != len(names):
+            raise ValueError("names of labels that are not a list of different ones")
+        return cls(kind, tuple(names))
 
     def facts(self) -> dict[str, Any]:
         """Returns it as plain values."""

@@ -198,11 +198,15 @@ class LoadedRun:
           [count, H, W, C] float32 in [0, 1].
 
         Raises:
+          ValueError: count is no whole number from 0.
+          TypeError: label is no text.
           UserError: the prior knows no labels, or not this one.
         """
         noise = self.noise(count, seed, temperature)
         if label is None:
             return self.generate(noise)
+        if not isinstance(label, str):
+            raise TypeError(f"expected a label as text, such as '7', got {label!r}")
         rows = list(self.known_labels.read(label).values())
         if len(rows) != 1:
             raise UserError(f"label={label!r} must be one thing to ask for")
@@ -300,9 +304,12 @@ class LoadedRun:
         return tf.function(lambda z: (self.decoder(z),), reduce_retracing=True)
 
     def _in_batches(self, function: Callable, rows: np.ndarray) -> list[np.ndarray]:
+        if not len(rows):
+            # oneDNN makes results of other shapes of no rows, or none at all.
+            one = function(tf.zeros([1, *rows.shape[1:]]))
+            return [values.numpy()[:0] for values in one]
         parts = [
             [values.numpy() for values in function(tf.constant(part))]
-            # No rows are one part of none: its results have the right shapes.
             for part in np.split(
                 rows, range(self.batch_size, len(rows), self.batch_size)
             )

@@ -75,6 +75,8 @@ def load_prior(run: RunDir, latent_dim: int) -> tuple[Prior | None, Labels | Non
         prior = LEARNED[facts["kind"]](arrays)
         labels = Labels.from_facts(facts[LABELS]) if LABELS in facts else None
         label = None
+        if prior.num_labels != (len(labels.names) if labels else 0):
+            raise ValueError("not as many names of labels as it has")
         if labels is not None:
             label = np.ones((1, len(labels.names)), np.float32)
         asked = prior_given(prior, label)

@@ -2,7 +2,7 @@
 
     python -m dfcvae_tf.sample --run_dir=pretrained:mnist_dfc_vae --output=samples.png
     python -m dfcvae_tf.sample --run_dir=pretrained:mnist_dfc_vae --label=7,3 --output=7_3.png
-    python -m dfcvae_tf.sample --run_dir=runs/faces --attributes=Smiling,Eyeglasses-Young \
+    python -m dfcvae_tf.sample --run_dir=runs/faces --attributes=Smiling,Eyeglasses-Young \\
         --output=faces.png
 
 The same seed gives the same images. Of a prior that knows labels, images can be asked for
@@ -91,7 +91,8 @@ def main(values: flags.FlagValues) -> None:
             model.generate(noise, np.tile(row, (columns, 1))) for row in asked.values()
         ]
         images = np.concatenate(rows)
-        what = f"{columns} samples each of {', '.join(asked)}"
+        many = "sample" if columns == 1 else "samples"
+        what = f"{columns} {many} each of {', '.join(asked)}"
     image_files.write_images(given["output"], images, columns, given["scale"])
     print(f"wrote {given['output']}: {what}, of {given['run_dir']}, from {prior}")
 

@@ -35,6 +35,7 @@ def test_arrays_of_any_length_are_those_of_one_batch(run, images):
         )
     np.testing.assert_array_equal(run.reconstruct(images), run.decode(z_mean))
     assert run.decode(np.zeros((0, 5), np.float32)).shape == (0, 28, 28, 1)
+    assert [values.shape for values in run.encode(images[:0])] == [(0, 5), (0, 5)]
 
 
 def test_samples_are_a_function_of_the_seed_and_the_first_of_more(run):

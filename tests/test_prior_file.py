@@ -105,9 +105,20 @@ def test_labels_lie_beside_the_prior_that_knows_them(run):
     with pytest.raises(ValueError, match="expected 3 labels, one a row, got 1"):
         model.generate(noise, second[:1])
     assert load_for_inference(run.path, prior="standard").labels is None
-    # Of another number of labels than the flow knows.
-    facts = {"labels": Labels(CLASSES, ("a", "b", "c")).facts()}
-    save_prior(run, "flow", parameters, facts)
+    with pytest.raises(TypeError, match="a label as text, such as '7', got 7"):
+        model.sample(3, label=7)
+    # Of another number of labels than the flow knows, and none that labels can be.
+    for changes in (
+        {"names": ["a", "b", "c"]},
+        {"names": [1, 2]},
+        {"names": ["a", "a"]},
+        {"names": "ab"},
+        {"kind": "colours"},
+    ):
+        save_prior(run, "flow", parameters, {"labels": labels.facts() | changes})
+        with pytest.raises(UserError, match="prior.npz is damaged"):
+            load_for_inference(run.path)
+    save_prior(run, "flow", parameters, {})
     with pytest.raises(UserError, match="prior.npz is damaged"):
         load_for_inference(run.path)
 
