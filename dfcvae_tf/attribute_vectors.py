@@ -360,8 +360,8 @@ def stored_names(folder: Path, run: RunDir) -> tuple[str, ...]:
 def _read_facts(folder: Path, run: RunDir) -> Any:
     if not (folder / FACTS).is_file():
         raise UserError(
-            f"{folder} has no attribute vectors; make them with: {_remedy(folder, run)} "
-            "(where images have attributes; with classes: edit --method=prior)"
+            f"{folder} has no attribute vectors (of classes there are none: edit with "
+            f"--method=prior); make them with: {_remedy(folder, run)}"
         )
     return read_json(folder / FACTS)
 

@@ -22,7 +22,8 @@ def test_the_pretrained_runs(tmp_path, capsys):
     results = json.loads((tmp_path / "report.json").read_text())
     # What the project claims of its runs.
     assert all(v["supported"] for v in results["blur"]["verdicts"])
-    assert all(v["supported"] for v in results["fidelity"]["verdicts"])
+    of_vae = [v for v in results["fidelity"]["verdicts"] if v["second"] == "vae"]
+    assert [v["supported"] for v in of_vae] == [True, True]
     vae, dfc, gan = (results["runs"][name] for name in ("vae", "dfc", "gan"))
     # The article's weights reach 0.42 against 0.23, and 95.6 % against 87.7 %.
     assert dfc["sharpness_ratio"] > max(0.42, 1.5 * vae["sharpness_ratio"])

@@ -245,7 +245,7 @@ LATER = [
             f"{EDIT} --attributes=Smiling+": "'Smiling+' is no attribute; give names",
             f"{EDIT} --images={'0,' * 41}0": "up to 40 rows",
             f"{EDIT} --images=14": "no test image 14; those of celeba:",
-            f"{EDIT} --vectors_dir=x": "x has no attribute vectors; make them with: pyth",
+            f"{EDIT} --vectors_dir=x": "x has no attribute vectors (of classes there are none",
             "relate --vectors_dir=x": "attributes vectors --run_dir=",
             "predict --dataset=synthetic": "synthetic has no attributes; celeba:PATH",
             "vectors --output_dir=taken": "cannot write taken",
