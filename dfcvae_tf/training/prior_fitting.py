@@ -333,7 +333,9 @@ def _label_moments(train: Posteriors, seed: int) -> dict[str, np.ndarray]:
         asked = asked.numpy().astype(np.float64)
         products += asked.T @ asked / _ASKED_DRAWS
         sums += asked.T @ around / _ASKED_DRAWS
-    ridge = _PRIOR_IMAGES * np.eye(len(products))
+    # An image counts as often as each of its attributes is asked for.
+    often = np.trace(products) / (count * num_labels)
+    ridge = _PRIOR_IMAGES * often * np.eye(len(products))
     return _named(np.linalg.solve(products + ridge, sums), np.zeros_like(sums))
 
 
