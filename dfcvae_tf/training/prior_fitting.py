@@ -348,12 +348,8 @@ def _named(label_mean: np.ndarray, label_log_std: np.ndarray) -> dict[str, np.nd
 
 def _label_gain(flow: CouplingFlow, test: Posteriors, seed: int) -> float:
     """How much likelier labels make test images' latents: mean of the log ratio, nats."""
-    assert test.label is not None and test.labels is not None
-    rng = np.random.default_rng([seed, 1])
-    z, rows = test.draw_rows(rng, max(_HELD_OUT, len(test.z_mean)))
-    label = test.label[rows]
-    draws = rng.random((len(z), label.shape[1] + 2), np.float32)
-    label = _asked(label, test.labels, draws).numpy()
+    z, label = _held_out(test, seed)
+    assert label is not None
     asked = np.any(label, axis=1)
     log_prob = tf.function(_log_prob_of(flow), reduce_retracing=True)
     z, label = z[asked], label[asked]
@@ -535,14 +531,7 @@ def _keep_best(
       seed: of the draws.
       least_gain: of log-likelihood, in nats, that is no standing still.
     """
-    count = max(_HELD_OUT, len(test.z_mean))
-    rng = np.random.default_rng([seed, 1])
-    held_out, rows = test.draw_rows(rng, count)
-    label = None
-    if test.label is not None:
-        draws = rng.random((count, test.label.shape[1] + 2), np.float32)
-        label = _asked(test.label[rows], test.labels, draws).numpy()
-
+    held_out, label = _held_out(test, seed)
     value, behind = -math.inf, 0
     with tqdm(total=total, desc=f"prior: {title}", unit="step") as progress:
         for look in looks:
@@ -562,6 +551,17 @@ def _keep_best(
         "num_parameters": sum(array.size for array in best.parameters.values()),
     }
     return Fit(best.parameters, facts)
+
+
+def _held_out(test: Posteriors, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Draws of the test images' posteriors [M, D], and what is asked of them, [M, A]."""
+    count = max(_HELD_OUT, len(test.z_mean))
+    rng = np.random.default_rng([seed, 1])
+    z, rows = test.draw_rows(rng, count)
+    if test.label is None:
+        return z, None
+    draws = rng.random((count, test.label.shape[1] + 2), np.float32)
+    return z, _asked(test.label[rows], test.labels, draws).numpy()
 
 
 def mean_log_prob(
