@@ -35,7 +35,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(prior_fitting, "_MIXTURE_DRAWS", 500)
     monkeypatch.setattr(prior_fitting, "_HELD_OUT", 500)
     # Latents after ten steps tell nothing of classes.
-    monkeypatch.setattr(prior_fitting, "_label_gain", lambda *_: 1.0)
+    monkeypatch.setattr(prior_fitting, "label_gain", lambda *_: 1.0)
 
 
 @pytest.mark.slow

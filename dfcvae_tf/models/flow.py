@@ -6,9 +6,9 @@ Real NVP"); then a matrix mixes all of them (Kingma and Dhariwal 2018, "Glow", s
 Both directions take as long. From noise to latents there are matrix products, ReLU, tanh
 and exp, which every device has.
 
-Where latents have labels, scale and shift may depend on them too, and the mean and the
-deviations that the latents have in the end: then the flow is p(z | label), and where
-nothing is asked for, p(z).
+Where latents have labels, scale and shift may depend on them too, and a `LabelMap` moves
+and narrows what comes in the end: then the flow is p(z | label), and where nothing is
+asked for, p(z).
 """
 
 import functools
@@ -21,16 +21,16 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
+from dfcvae_tf.models import label_map
+from dfcvae_tf.models.label_map import LabelMap
+
 NUM_LAYERS = 8
 # What is no matter of learning: which dimensions a layer keeps, the rows' order and the
-# signs in its matrix, and the scale of latents.
-FIXED = ("keep", "order", "sign", "mean", "std")
-# What a flow has that knows labels; the last two, one fitted before they were has not.
-LABEL_KERNEL, LABEL_MEAN, LABEL_LOG_STD = OF_LABELS = (
-    "label_kernel",
-    "label_mean",
-    "label_log_std",
-)
+# signs in its matrix, the scale of latents, and what labels do to them.
+FIXED = ("keep", "order", "sign", "mean", "std", *label_map.NAMES)
+LABEL_KERNEL = "label_kernel"
+# What a flow has that knows labels; the map, one fitted before there was one has not.
+OF_LABELS = (LABEL_KERNEL, *label_map.NAMES)
 
 Parameters = Mapping[str, np.ndarray | tf.Variable]
 
@@ -51,9 +51,7 @@ def initial_parameters(
       stays; "kernel1" [L, D, H], "bias1" [L, H], "kernel2" [L, H, H], "bias2" [L, H],
       "scale_kernel" and "shift_kernel" [L, H, D], "scale_bias" and "shift_bias" [L, D];
       and of their matrices "order", "lower", "upper" [L, D, D], "sign", "log_diagonal",
-      "bias" [L, D]; with labels "label_kernel" [L, A, H], and [2 A, D], what a label adds
-      that is asked for and, in the second half, one that shall not be: "label_mean" to the
-      mean, "label_log_std" to the log of the deviations.
+      "bias" [L, D]; with labels "label_kernel" [L, A, H]. The map is for others to add.
     """
     dim = len(mean)
     hidden = min(128, 28 * math.ceil(dim / 16))
@@ -89,20 +87,8 @@ def initial_parameters(
         "bias": np.zeros((NUM_LAYERS, dim)),
     }
     if num_labels:
-        parameters |= {
-            LABEL_KERNEL: np.zeros((NUM_LAYERS, num_labels, hidden)),
-            LABEL_MEAN: np.zeros((2 * num_labels, dim)),
-            LABEL_LOG_STD: np.zeros((2 * num_labels, dim)),
-        }
+        parameters[LABEL_KERNEL] = np.zeros((NUM_LAYERS, num_labels, hidden))
     return {name: np.asarray(v, np.float32) for name, v in parameters.items()}
-
-
-def with_and_without(label: tf.Tensor) -> tf.Tensor:
-    """[N, A] -> [N, 2 A] float32: where each is asked for, then where it shall not be.
-
-    To have what few have moves latents farther than not to have it.
-    """
-    return tf.concat([tf.nn.relu(label), tf.nn.relu(-label)], axis=-1)
 
 
 class Flow(ABC):
@@ -144,6 +130,9 @@ class CouplingFlow(Flow):
         if LABEL_KERNEL in parameters:
             self.num_labels = parameters[LABEL_KERNEL].shape[1]
         self._label = label
+        self._label_map = None
+        if label is not None and label_map.AXES in parameters:
+            self._label_map = LabelMap(parameters)
 
     def given(self, label: tf.Tensor) -> "CouplingFlow":
         """Returns p(z | label), for as many rows as there are labels.
@@ -162,8 +151,8 @@ class CouplingFlow(Flow):
             scale = tf.exp(tf.tanh(tf.matmul(h, layer.scale_kernel) + layer.scale_bias))
             x = x * scale + (tf.matmul(h, layer.shift_kernel) + layer.shift_bias)
             x = tf.matmul(x, layer.matrix)
-        if self._label_moves_latents:
-            x = x * tf.exp(self._label_log_std) + self._label_mean
+        if self._label_map is not None:
+            x = self._label_map(x, self._label)
         return x + self.parameters["mean"]
 
     def _to_noise(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -172,10 +161,9 @@ class CouplingFlow(Flow):
         log_det = tf.reduce_sum(p["log_diagonal"]) - tf.reduce_sum(
             tf.math.log(p["std"])
         )
-        if self._label_moves_latents:
-            log_std = self._label_log_std
-            x = (x - self._label_mean) * tf.exp(-log_std)
-            log_det -= tf.reduce_sum(log_std, axis=-1)
+        if self._label_map is not None:
+            x, log_det_of_map = self._label_map.invert(x, self._label)
+            log_det += log_det_of_map
         x = x / p["std"]
         biases = tf.unstack(tf.convert_to_tensor(p["bias"]))
         for layer, bias in zip(reversed(_layers(p)), reversed(biases), strict=True):
@@ -186,20 +174,6 @@ class CouplingFlow(Flow):
             x = (x - shift) * tf.exp(-log_scale)
             log_det -= tf.reduce_sum(log_scale, axis=-1)
         return x, log_det
-
-    @property
-    def _label_moves_latents(self) -> bool:
-        return self._label is not None and LABEL_MEAN in self.parameters
-
-    @property
-    def _label_mean(self) -> tf.Tensor:
-        """What is added to the mean, [N, D]."""
-        return tf.matmul(with_and_without(self._label), self.parameters[LABEL_MEAN])
-
-    @property
-    def _label_log_std(self) -> tf.Tensor:
-        """What is added to the log of the deviations, [N, D]."""
-        return tf.matmul(with_and_without(self._label), self.parameters[LABEL_LOG_STD])
 
     @functools.cached_property
     def _layers_from_noise(self) -> list["_Layer"]:

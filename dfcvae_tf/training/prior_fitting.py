@@ -4,7 +4,7 @@ The density that is fitted is the mean of q(z|x) over the training images (Tomcz
 Welling 2018, "VAE with a VampPrior", equation 6), drawn anew for each step; what is
 looked at to keep the best and to stop is the log-likelihood of draws of the test images'.
 
-Where images have labels, a flow is fitted to p(z | label): half of the draws come without
+Where images have labels, a flow is fitted to p(z | label): some draws come without
 theirs, so that it is p(z) as well; of attributes, any number is left out.
 """
 
@@ -31,17 +31,20 @@ from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.flow import (
     FIXED,
     LABEL_KERNEL,
-    LABEL_LOG_STD,
-    LABEL_MEAN,
     OF_LABELS,
     CouplingFlow,
     Parameters,
     initial_parameters,
-    with_and_without,
 )
+from dfcvae_tf.models.label_map import SHIFT
 from dfcvae_tf.models.mixture import GaussianMixture
 from dfcvae_tf.models.prior import STANDARD
 from dfcvae_tf.prior_file import LABELS, save_prior
+from dfcvae_tf.training.label_moments import (
+    label_gain,
+    moments_of_attributes,
+    moments_of_classes,
+)
 from dfcvae_tf.training.optimizers import LearningRate, build_optimizer, decay_at
 
 FLOW_STEPS = 3000
@@ -73,12 +76,11 @@ _LEAST_GAIN = 1e-3
 _HELD_OUT = 20_000
 _ROWS = 1000
 # Share of the draws that come without their labels.
-_UNLABELLED = 0.5
-# A flow starts where the means of labels are, each as if so many more images that are like
-# all others had it: of few images a mean is a matter of chance.
-_PRIOR_IMAGES = 20
-# Draws of which attributes are asked for, of each image, that the means are of.
-_ASKED_DRAWS = 10
+_UNLABELLED = 0.2
+# What an attribute moves latents by is so much more in the end. Images with it differ from
+# others in more than a mean and one deviation; CelebA's Male, at 1, is recognised in 70 %
+# of what was asked for (balanced), in 75 % of reconstructions.
+_EXAGGERATION = 1.4
 
 # (z [N, D], and where it is given label [N, A]) -> log p(z | label), [N] float32, nats.
 LogProb = Callable[..., tf.Tensor]
@@ -151,7 +153,7 @@ def describe_fit(kind: str, facts: dict[str, Any]) -> str:
     if LABELS in facts:
         labels = Labels.from_facts(facts[LABELS])
         knows = f" that knows {len(labels.names)} {labels.kind}"
-        given = "(half of them given their labels) "
+        given = "(four of five given their labels) "
         if "label_gain_nats" in facts:
             knows += f" (worth {facts['label_gain_nats']:.2f} nats)"
     log_prob = facts["held_out_log_prob"]
@@ -287,73 +289,26 @@ def fit_flow(train: Posteriors, test: Posteriors, seed: int) -> Fit:
     """
     num_labels = 0 if train.labels is None else len(train.labels.names)
     start = initial_parameters(*train.moments(), seed, num_labels)
-    if num_labels:
-        start |= _label_moments(train, seed)
+    if train.label is not None and train.labels is not None:
+        of_classes = train.labels.kind == CLASSES
+        moments = moments_of_classes if of_classes else moments_of_attributes
+        start |= moments(train.z_mean, train.z_log_var, train.label)
     fit = fit_by_gradients("flow", start, FIXED, CouplingFlow, train, test, seed)
-    if not num_labels:
+    if train.labels is None:
         return fit
-    gain = _label_gain(CouplingFlow(fit.parameters), test, seed)
+    z, label = _held_out(test, seed)
+    assert label is not None
+    gain = label_gain(start, train.z_mean, train.z_log_var, z, label)
     if gain <= 0:
         logging.warning(
             "labels make the latents of test images no likelier: the prior knows none; it "
             "takes more training images"
         )
         return fit.without(OF_LABELS)
-    return Fit(fit.parameters, {**fit.facts, "label_gain_nats": gain})
-
-
-def _label_moments(train: Posteriors, seed: int) -> dict[str, np.ndarray]:
-    """What labels add to the mean and to the log of the deviations, as a flow names it.
-
-    The mean by ridge regression on what may be asked for, of classes their own means,
-    drawn to that of all; the deviations of classes from theirs, drawn to those within
-    classes.
-    """
-    assert train.label is not None and train.labels is not None
-    count, num_labels = train.label.shape
-    mean, std = train.moments()
-    around, variance = train.z_mean - mean, np.exp(train.z_log_var)
-    if train.labels.kind == CLASSES:
-        label = train.label.astype(np.float64)
-        sizes = label.sum(axis=0)[:, np.newaxis]
-        shift = label.T @ around / (sizes + _PRIOR_IMAGES)
-        squares = np.square(around - label @ shift) + variance
-        within = squares.mean(axis=0)
-        own = (label.T @ squares + _PRIOR_IMAGES * within) / (sizes + _PRIOR_IMAGES)
-        log_std = 0.5 * np.log(own) - np.log(std)
-        return _named(
-            *(np.concatenate([x, np.zeros_like(x)]) for x in (shift, log_std))
-        )
-    rng = np.random.default_rng([seed, 2])
-    products = np.zeros((2 * num_labels, 2 * num_labels))
-    sums = np.zeros((2 * num_labels, around.shape[1]))
-    for _ in range(_ASKED_DRAWS):
-        draws = rng.random((count, num_labels + 2), np.float32)
-        asked = with_and_without(_asked(train.label, train.labels, draws))
-        asked = asked.numpy().astype(np.float64)
-        products += asked.T @ asked / _ASKED_DRAWS
-        sums += asked.T @ around / _ASKED_DRAWS
-    # An image counts as often as each of its attributes is asked for.
-    often = np.trace(products) / (count * num_labels)
-    ridge = _PRIOR_IMAGES * often * np.eye(len(products))
-    return _named(np.linalg.solve(products + ridge, sums), np.zeros_like(sums))
-
-
-def _named(label_mean: np.ndarray, label_log_std: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        LABEL_MEAN: label_mean.astype(np.float32),
-        LABEL_LOG_STD: label_log_std.astype(np.float32),
-    }
-
-
-def _label_gain(flow: CouplingFlow, test: Posteriors, seed: int) -> float:
-    """How much likelier labels make test images' latents: mean of the log ratio, nats."""
-    z, label = _held_out(test, seed)
-    assert label is not None
-    asked = np.any(label, axis=1)
-    log_prob = tf.function(_log_prob_of(flow), reduce_retracing=True)
-    z, label = z[asked], label[asked]
-    return mean_log_prob(log_prob, z, label) - mean_log_prob(log_prob, z)
+    shift = fit.parameters[SHIFT]
+    if train.labels.kind == ATTRIBUTES:
+        shift = shift * np.float32(_EXAGGERATION)
+    return Fit({**fit.parameters, SHIFT: shift}, {**fit.facts, "label_gain_nats": gain})
 
 
 def fit_by_gradients(
@@ -376,10 +331,9 @@ def fit_by_gradients(
       test: what tells when it is best.
       seed: of all draws.
     """
-    parameters = {name: tf.Variable(value) for name, value in start.items()}
-    density = _log_prob_of(build(parameters))
-    names = [name for name in parameters if name not in fixed]
-    learnt = [parameters[name] for name in names]
+    names = [name for name in start if name not in fixed]
+    learnt = [tf.Variable(start[name]) for name in names]
+    density = _log_prob_of(build({**start, **dict(zip(names, learnt, strict=True))}))
     averages = [tf.Variable(variable) for variable in learnt]
     averaged = build({**start, **dict(zip(names, averages, strict=True))})
     log_prob = tf.function(_log_prob_of(averaged), reduce_retracing=True)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy import stats
 
 from dfcvae_tf.models.flow import FIXED, CouplingFlow, initial_parameters
+from dfcvae_tf.models.label_map import AXES, MOVES, SHIFT, STRETCH
 
 
 def bent_flow(dim: int, num_labels: int = 0) -> CouplingFlow:
@@ -17,6 +18,13 @@ def bent_flow(dim: int, num_labels: int = 0) -> CouplingFlow:
         if name not in FIXED:
             change = rng.normal(0, 1 / value.shape[1], value.shape)
             parameters[name] = value + change.astype(np.float32)
+    if num_labels:
+        parameters |= {
+            AXES: np.eye(dim, num_labels, dtype=np.float32),
+            MOVES: np.eye(num_labels, dim, dtype=np.float32),
+            SHIFT: np.full((2 * num_labels, num_labels), 0.5, np.float32),
+            STRETCH: np.full((2 * num_labels, num_labels), -0.2, np.float32),
+        }
     return CouplingFlow(parameters)
 
 

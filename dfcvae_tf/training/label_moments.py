@@ -1,0 +1,149 @@
+"""Linear discriminant analysis of latents: the parameters of a `LabelMap`.
+
+Means of labels are drawn to that of all images by the factor of James and Stein (1961,
+"Estimation with quadratic loss"): of few images, or in many dimensions, a mean is a matter
+of chance.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.linalg
+
+from dfcvae_tf.models.label_map import AXES, MOVES, OVERLAP, SHIFT, STRETCH, LabelMap
+
+# Deviations of labels are drawn to those within labels, as by so many more images.
+_MORE_IMAGES = 20
+# What is narrower could hardly be widened again.
+_LEAST_DEVIATION = 0.1
+
+
+def moments_of_classes(
+    z_mean: np.ndarray, z_log_var: np.ndarray, label: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns the parameters for classes.
+
+    Args:
+      z_mean, z_log_var: [N, D], of q(z|x).
+      label: [N, A], 1 at each image's class, else 0.
+    """
+    around, variance, covariance = _moments(z_mean, z_log_var)
+    dim, num_classes = around.shape[1], label.shape[1]
+    label = label.astype(np.float64)
+    sizes = label.sum(axis=0)[:, np.newaxis]
+    means = label.T @ around / sizes
+    distances = np.sum(means * np.linalg.solve(covariance, means.T).T, axis=1)
+    means *= _kept(distances[:, np.newaxis], dim / sizes)
+    between = (sizes * means).T @ means / len(around)
+    axes = scipy.linalg.eigh(between, covariance)[1][:, ::-1]
+    axes = axes[:, : min(num_classes - 1, dim)]
+    shift = means @ axes
+    squares = np.square(around @ axes - label @ shift) + variance @ np.square(axes)
+    stretch = _deviations(label.T @ squares, sizes, squares.mean(axis=0)) - 1.0
+    # No picture is asked not to be of a class.
+    without = np.zeros_like(shift)
+    return _named(
+        axes,
+        covariance @ axes,
+        np.concatenate([shift, without]),
+        np.concatenate([stretch, without]),
+    )
+
+
+def moments_of_attributes(
+    z_mean: np.ndarray, z_log_var: np.ndarray, label: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns the parameters for attributes.
+
+    Args:
+      z_mean, z_log_var: [N, D], of q(z|x).
+      label: [N, A], 1 where an image has the attribute, -1 where not.
+    """
+    around, variance, covariance = _moments(z_mean, z_log_var)
+    dim, num_labels = around.shape[1], label.shape[1]
+    having = (label > 0).astype(np.float64)
+    counts = having.sum(axis=0)[:, np.newaxis]
+    others = len(around) - counts
+    total = around.sum(axis=0)
+    sums = having.T @ around
+    difference = sums / counts - (total - sums) / others
+    axes = np.linalg.solve(covariance, difference.T)
+    distances = np.sum(difference.T * axes, axis=0)[:, np.newaxis]
+    kept = _kept(distances, dim * (1 / counts + 1 / others))
+    axes /= np.sqrt(distances).T  # latents have variance 1 along each
+    apart = (kept * np.sqrt(distances))[:, 0]
+    rate = counts[:, 0] / len(around)
+    shift = np.concatenate([apart * (1.0 - rate), -apart * rate])
+    along = around @ axes
+    expected = np.where(label > 0, shift[:num_labels], shift[num_labels:])
+    squares = np.square(along - expected) + variance @ np.square(axes)
+    within = squares.mean(axis=0)
+    own = np.concatenate([(having * squares).sum(0), ((1 - having) * squares).sum(0)])
+    sizes = np.concatenate([counts, others])[:, 0]
+    deviations = _deviations(own, sizes, np.tile(within, 2))
+    known = np.tile(kept[:, 0] > 0, 2)
+    stretch = np.where(known, deviations - 1.0, 0.0)
+    diagonal = np.tile(np.eye(num_labels), (2, 1))
+    moments = _named(
+        axes,
+        covariance @ axes,
+        shift[:, np.newaxis] * diagonal,
+        stretch[:, np.newaxis] * diagonal,
+    )
+    overlap = axes.T @ covariance @ axes
+    return moments | {OVERLAP: overlap.astype(np.float32)}
+
+
+def label_gain(
+    parameters: Mapping[str, np.ndarray],
+    z_mean: np.ndarray,
+    z_log_var: np.ndarray,
+    z: np.ndarray,
+    label: np.ndarray,
+) -> float:
+    """How much likelier labels make latents: mean of the log ratio of densities, nats.
+
+    Of normal distributions: of one with the moments of all latents, and of what labels
+    make of it.
+
+    Args:
+      parameters: of the `LabelMap`.
+      z_mean, z_log_var: [N, D], what the parameters are of.
+      z: [M, D] float32, other images' latents.
+      label: [M, A] float32, what is asked of them; rows of zeros are passed over.
+    """
+    asked = np.any(label, axis=1)
+    y = z[asked] - z_mean.mean(axis=0)
+    x, log_det = LabelMap(parameters).invert(y, label[asked])
+    *_, covariance = _moments(z_mean, z_log_var)
+    to_white = np.linalg.cholesky(np.linalg.inv(covariance))
+    squares = [np.square(part @ to_white).sum(axis=1) for part in (y, x.numpy())]
+    return float(np.mean(0.5 * (squares[0] - squares[1]) + log_det.numpy()))
+
+
+def _moments(
+    z_mean: np.ndarray, z_log_var: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means around their mean, variances, [N, D], and the covariance of all draws."""
+    around = z_mean.astype(np.float64) - z_mean.mean(axis=0, dtype=np.float64)
+    variance = np.exp(z_log_var.astype(np.float64))
+    covariance = around.T @ around / len(around) + np.diag(variance.mean(axis=0))
+    return around, variance, covariance
+
+
+def _kept(distance: np.ndarray, by_chance: np.ndarray) -> np.ndarray:
+    """What is kept of means whose squared Mahalanobis distance from that of all is given."""
+    return np.maximum(0.0, 1.0 - by_chance / np.maximum(distance, 1e-12))
+
+
+def _deviations(sums: np.ndarray, sizes: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Deviations from sums of squares, drawn to those within all labels."""
+    variance = (sums + _MORE_IMAGES * within) / (sizes + _MORE_IMAGES)
+    return np.maximum(np.sqrt(variance), _LEAST_DEVIATION)
+
+
+def _named(
+    axes: np.ndarray, moves: np.ndarray, shift: np.ndarray, stretch: np.ndarray
+) -> dict[str, np.ndarray]:
+    arrays = {AXES: axes, MOVES: moves.T, SHIFT: shift, STRETCH: stretch}
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
