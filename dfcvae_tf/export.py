@@ -22,6 +22,7 @@ from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_program
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import web
+from dfcvae_tf.exporting.accelerator import ACCELERATORS
 from dfcvae_tf.exporting.settings import VARIANTS, parse_settings
 
 
@@ -46,6 +47,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "batch_size",
         "1",
         "rows per call of the .tflite files; dynamic = any number, but slower",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "accelerator",
+        "auto",
+        f"{' | '.join(ACCELERATORS)}: whether the files are run on a GPU as well, whole or "
+        "not at all; auto = where there is one, be it in software",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -75,7 +83,9 @@ def define_flags(values: flags.FlagValues) -> None:
 def main(values: flags.FlagValues) -> None:
     """Exports, prints a table of the files, names those left out."""
     given: dict[str, Any] = values.flag_values_dict()
-    settings = parse_settings(given["quantize"], given["batch_size"], given["seed"])
+    settings = parse_settings(
+        *(given[name] for name in ("quantize", "batch_size", "seed", "accelerator"))
+    )
     common_flags.require(given, "run_dir")
     if given["web"] and settings.batch_size == "dynamic":
         raise UserError("--web needs a fixed --batch_size, such as 1: browsers do")

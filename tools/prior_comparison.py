@@ -29,7 +29,7 @@ from dfcvae_tf.evaluation.judge import (
     join_judgements,
 )
 from dfcvae_tf.exporting import latency
-from dfcvae_tf.exporting.folding import fast_decode
+from dfcvae_tf.exporting.device_form import device_decode
 from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.saved_model import write_saved_model
 from dfcvae_tf.exporting.tflite import convert
@@ -286,7 +286,7 @@ def measure_devices(
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        decode = fast_decode(model.vae, model.vae.to_images)
+        decode = device_decode(model.vae, model.vae.to_images)
         write_saved_model(
             model.vae, StandardNormal(), folder / "model", 1, decode_z=decode
         )

@@ -11,8 +11,10 @@ from dfcvae_tf.checkpoints import load_for_inference, saved_steps
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
+from dfcvae_tf.exporting.accelerator import Device, find_device
+from dfcvae_tf.exporting.device_form import device_decode
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
-from dfcvae_tf.exporting.folding import fast_decode
+from dfcvae_tf.exporting.gpu_check import check_on_gpu
 from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.latency import measure_latency
 from dfcvae_tf.exporting.manifest import (
@@ -111,15 +113,16 @@ def export_run(
 
     Raises:
       UserError: the output folder, the data, the run's attribute vectors or
-        LiteRT.js are not usable.
+        LiteRT.js are not usable, or there is no GPU and one is asked for.
       Stopped: nothing passed the gate; nothing was written.
     """
+    device = find_device(settings.accelerator)
     with replaced_folder(output) as folder:
         if litert_dir is not None:
             write_web_page(folder, litert_dir)  # first: what is missing shows at once
         attributes = attribute_directions(model, step, progress)
         progress(f"reading images of {data.dataset}")
-        export = _Export(model, settings, data, folder)
+        export = _Export(model, settings, data, folder, device)
         files: list[File] = []
         if model.has_learned_prior:
             progress("prior")
@@ -167,8 +170,10 @@ class _Export:
         settings: ExportSettings,
         data: DataConfig,
         folder: Path,
+        device: Device | None,
     ):
         """Reads the images; writes nothing."""
+        self.device = device
         self.settings = settings
         self.data = data
         self.folder = folder
@@ -242,7 +247,7 @@ class _Export:
         assert config.image_shape is not None
         self.sources = {"float": scratch / "float", "int8": scratch / "int8"}
         if set(self.settings.variants) != {"int8"}:
-            decode = fast_decode(vae, vae.to_images)
+            decode = device_decode(vae, vae.to_images)
             write_saved_model(vae, prior, self.sources["float"], self.rows, decode)
         if "int8" not in self.settings.variants:
             return
@@ -252,7 +257,7 @@ class _Export:
         latents = self.calibration.all_latents
         low, high = integer.output_range(vae, latents)
         integer.equalize_channels(copy.decoder, latents)
-        decode = fast_decode(
+        decode = device_decode(
             copy, lambda outputs: integer.bounded_images(copy, outputs, low, high)
         )
         write_saved_model(copy, prior, self.sources["int8"], self.rows, decode)
@@ -306,7 +311,11 @@ class _Export:
         with atomic_file(path) as stream:
             stream.write(content)
         latency = measure_latency(path, signature)
-        return File(variant, signature, name, len(content), parity, latency)
+        gpu = None
+        if signature in NETWORKS:
+            some = self.gate.some(signature, self.rows or 1)
+            gpu = check_on_gpu(self.device, content, signature, variant, *some)
+        return File(variant, signature, name, len(content), parity, latency, gpu)
 
     def _convert(self, variant: str, signature: str) -> bytes:
         if signature == "generate":

@@ -17,6 +17,7 @@ from dfcvae_tf import attribute_vectors
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import read_provenance
 from dfcvae_tf.exporting.folder import FORMAT_VERSION, file_list
+from dfcvae_tf.exporting.gpu_check import GpuCheck
 from dfcvae_tf.exporting.latency import Latency, describe_machine
 from dfcvae_tf.exporting.parity import Parity
 from dfcvae_tf.exporting.runtime import interpreter_class
@@ -66,6 +67,7 @@ class File:
       num_bytes: its size; 0 when it failed.
       parity: how close it comes to Keras; None when it failed.
       latency: how fast it is; None when it failed.
+      gpu: what a GPU makes of it; None when it failed, and for a prior by itself.
       failures: why it was left out, in words; empty when it passed.
     """
 
@@ -75,6 +77,7 @@ class File:
     num_bytes: int = 0
     parity: Parity | None = None
     latency: Latency | None = None
+    gpu: GpuCheck | None = None
     failures: tuple[str, ...] = ()
 
 
@@ -283,6 +286,7 @@ def _variant(name: str, passed: dict[tuple[str, str], File]) -> dict[str, Any]:
         "parity": {network: _parity(file.parity) for network, file in files.items()},
         "quality": {network: _quality(file.parity) for network, file in files.items()},
         "latency": {network: _latency(file.latency) for network, file in files.items()},
+        "gpu": {network: _gpu(file.gpu) for network, file in files.items()},
     }
 
 
@@ -304,6 +308,11 @@ def _quality(parity: Parity | None) -> dict[str, Any]:
         "label_agreement": parity.agreement,
         "keras_label_agreement": parity.reference_agreement,
     }
+
+
+def _gpu(gpu: GpuCheck | None) -> dict[str, Any]:
+    assert gpu is not None
+    return {**dataclasses.asdict(gpu), "refused": list(gpu.refused)}
 
 
 def _latency(latency: Latency | None) -> dict[str, Any]:

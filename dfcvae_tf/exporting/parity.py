@@ -52,6 +52,8 @@ PSNR_OF_EQUAL_DB = 120.0
 _INVISIBLE = 1e-6
 _ROWS = 100
 _BATCH_ROWS = 8
+# Rows that a GPU in software computes in seconds.
+_SOME = 8
 
 Function = Callable[..., dict[str, np.ndarray]]
 
@@ -118,6 +120,32 @@ class Gate:
             kind: laplacian_variance(pictures)
             for kind, pictures in self._pictures.items()
         }
+
+    def some(
+        self, signature: str, rows: int
+    ) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+        """Some arguments of a signature, of every kind, and what Keras makes of them.
+
+        Args:
+          signature: "decode", "encode" or "generate".
+          rows: per call; there are a multiple of it.
+        """
+        samples = self._samples
+        if signature == "decode":
+            pictures = [self._pictures[kind] for kind in samples.latents]
+            values: tuple[np.ndarray, ...] = (samples.all_latents,)
+            expected = {"image": np.concatenate(pictures)}
+        elif signature == "encode":
+            values, expected = (samples.images,), dict(self._codes)
+        else:
+            values = samples.given(samples.noise)
+            expected = {"image": self._pictures[NOISE]}
+        places = np.linspace(0, len(values[0]) - 1, max(1, _SOME // rows) * rows)
+        places = places.astype(int)
+        return (
+            tuple(value[places] for value in values),
+            {name: value[places] for name, value in expected.items()},
+        )
 
     def check_decoder(self, decode: Function, name: str) -> Parity:
         """Measures a decoder.

@@ -136,7 +136,8 @@ def render_report(manifest: Manifest) -> str:
         f"Every file ran in {manifest['runtime']} and was checked against Keras in float32 on "
         f"{checks['num_latents']} latents and {checks['num_images']} images "
         f"({checks['source']}). Times are milliseconds per call on {manifest['machine']}; "
-        "peak memory is what loading and running adds to the runtime."
+        "peak memory is what loading and running adds to the runtime. "
+        f"{_about_gpu(manifest)}"
     )
     prior = manifest["prior"]
     drawing = _DRAWING[prior["signature"]].format(labels=_about_labels(prior))
@@ -196,6 +197,17 @@ def snippets(manifest: Manifest) -> dict[str, str]:
     return {k: code.format(**values).rstrip() for k, code in codes.items()}
 
 
+def _about_gpu(manifest: Manifest) -> str:
+    files = [file for v in manifest["variants"] for file in v["gpu"].values()]
+    devices = {file["device"] for file in files if file["device"] is not None}
+    if not devices:
+        return "Whether GPUs take a file whole is told by its operators; none ran on one here."
+    return (
+        f"GPU: {', '.join(sorted(devices))}, every operator on it, in LiteRT's arithmetic "
+        "of 32 and of 16 bits; what it does not take whole is for CPUs."
+    )
+
+
 def _about_labels(prior: dict[str, Any]) -> str:
     """What a prior that knows labels can be asked for; "" of one that knows none."""
     if "labels" not in prior:
@@ -213,6 +225,7 @@ def terminal_table(manifest: Manifest) -> str:
     """Returns a line per file that passed."""
     rows = [
         ["file", "kB", "error", "PSNR dB", "sharpness", "ms, 1 thread", "2 threads"]
+        + ["GPU"]
     ]
     files = [f for v in manifest["variants"] for f in _files(v).values()]
     if manifest["prior"]["file"]:
@@ -227,6 +240,9 @@ def terminal_table(manifest: Manifest) -> str:
                 f"{min(quality['psnr_db'].values()):.1f}",
                 _change(quality["sharpness_ratio"]),
                 *(f"{milliseconds:.3f}" for milliseconds in median.values()),
+                {True: "whole", False: "no"}[file["gpu"]["whole"]]
+                if "gpu" in file
+                else "",
             ]
         )
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -241,7 +257,7 @@ def terminal_table(manifest: Manifest) -> str:
 
 def _files(variant: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Network -> its file and what was measured of it."""
-    measures = ("parity", "quality", "latency")
+    measures = ("parity", "quality", "latency", "gpu")
     return {
         network: {
             "file": variant[network],
@@ -293,8 +309,20 @@ def _cells(manifest: Manifest, file: dict[str, Any]) -> dict[str, str]:
     for threads, median in latency["median_ms"].items():
         p95 = latency["p95_ms"][threads]
         cells[f"median (p95), threads: {threads}"] = f"{median:.3f} ({p95:.3f}) ms"
+    if "gpu" in file:
+        cells["GPU"] = _gpu(file["gpu"])
     cells["peak memory"] = f"{latency['peak_memory_bytes'] / 1e6:.1f} MB"
     return cells
+
+
+def _gpu(gpu: dict[str, Any]) -> str:
+    """What a GPU makes of a file, in words."""
+    if not gpu["whole"]:
+        return f"no: {'; '.join(gpu['refused'])}"
+    if gpu["device"] is None:
+        return "whole, by its operators"
+    errors = " ".join(f"{name} {error:.1g}" for name, error in gpu["max_error"].items())
+    return f"whole; largest errors: {errors}"
 
 
 def _change(ratio: float) -> str:

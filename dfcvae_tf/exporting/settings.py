@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dfcvae_tf.errors import UserError, unknown_name
+from dfcvae_tf.exporting.accelerator import ACCELERATORS
 
 BatchSize = int | Literal["dynamic"]
 
@@ -23,20 +24,23 @@ class ExportSettings:
     variants: names out of VARIANTS, each at most once.
     batch_size: rows per call of the .tflite files, or "dynamic".
     seed: of all latents drawn for calibration and checks.
+    accelerator: one of ACCELERATORS, whether files also run on a GPU.
     """
 
     variants: tuple[str, ...] = tuple(VARIANTS)
     batch_size: BatchSize = 1
     seed: int = 0
+    accelerator: str = "auto"
 
 
 def parse_settings(
-    variants: Sequence[str], batch_size: str, seed: int
+    variants: Sequence[str], batch_size: str, seed: int, accelerator: str = "auto"
 ) -> ExportSettings:
-    """Returns the settings of the flags --quantize, --batch_size and --seed.
+    """Returns the settings of the flags --quantize, --batch_size, --seed, --accelerator.
 
     Raises:
-      UserError: a variant is unknown or there is none, or the batch size is no size.
+      UserError: a variant or the accelerator is unknown, there is no variant, or the batch
+        size is no size.
     """
     names = dict.fromkeys(name.strip() for name in variants if name.strip())
     for name in names:
@@ -55,4 +59,6 @@ def parse_settings(
                 "--batch_size must be a whole number from 1, or 'dynamic', got "
                 f"{batch_size!r}"
             )
-    return ExportSettings(tuple(names), size, seed)
+    if accelerator not in ACCELERATORS:
+        raise unknown_name("--accelerator", accelerator, ACCELERATORS)
+    return ExportSettings(tuple(names), size, seed, accelerator)

@@ -74,11 +74,7 @@ def convert(
 
 def operators(model: bytes) -> list[str]:
     """Returns the names of a .tflite file's operators in order, as in its format."""
-    names = {
-        value: name
-        for name, value in vars(schema().BuiltinOperator).items()
-        if isinstance(value, int)
-    }
+    names = builtin_names()
     content = schema().ModelT.InitFromPackedBuf(model, 0)
     codes = [names[code.builtinCode] for code in content.operatorCodes]
     return [
@@ -86,6 +82,15 @@ def operators(model: bytes) -> list[str]:
         for subgraph in content.subgraphs
         for operator in subgraph.operators
     ]
+
+
+def builtin_names() -> dict[int, str]:
+    """Returns code -> name of the format's operators."""
+    return {
+        value: name
+        for name, value in vars(schema().BuiltinOperator).items()
+        if isinstance(value, int)
+    }
 
 
 def forbidden_operators(model: bytes, dynamic_batch: bool) -> list[str]:

@@ -628,11 +628,13 @@ def drawn_by_javascript(folder, open_page, call):
 def test_webgpu_decodes_alike(digits, open_page):
     folder, keras = digits
     page = open_page(folder)
+    assert page.text("ran") == "WebAssembly on the CPU"  # faster than a GPU in software
     page.pick("accelerator", "webgpu")
     if page.text("status") == "This browser finds no GPU for WebGPU.":
         assert page.find("#accelerator").get_property("value") == "wasm"
         pytest.skip("needs a WebGPU adapter")
     assert page.text("status") == ""
+    assert page.text("ran") == "every operator on the GPU"
     z = page.latents()[np.newaxis]
     np.testing.assert_allclose(page.decode(z)[0], keras(z).ravel(), atol=1e-4)
     assert_shows(page, keras(z)[0])

@@ -25,12 +25,12 @@ def images(count: int, shares: list[float]):
     return np.float32(z_mean), np.float32(z_log_var), classes
 
 
-def moved(parameters, z_mean: np.ndarray, row: list[float]) -> np.ndarray:
+def moved(parameters, z_mean: np.ndarray, row: np.ndarray | list[int]) -> np.ndarray:
     """Draws of a normal distribution with the moments of all latents, moved by a label."""
     covariance = np.cov(z_mean.T) + SPREAD**2 * np.eye(DIM)
     rng = np.random.default_rng(1)
     x = rng.multivariate_normal(np.zeros(DIM), covariance, 40_000).astype(np.float32)
-    label = np.tile(np.float32(row), (len(x), 1))
+    label = np.tile(np.asarray(row, np.float32), (len(x), 1))
     return LabelMap(parameters)(x, label).numpy() + z_mean.mean(axis=0)
 
 

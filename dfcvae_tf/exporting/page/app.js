@@ -227,8 +227,15 @@ async function use({ variant, accelerator }) {
   const entry = manifest.variants.find(({ name }) => name === variant);
   say(`Loading ${entry.decoder}`);
   await networks.use(entry, accelerator);
-  inUse = { variant, accelerator };
+  nowUse({ variant, accelerator });
   say("");
+}
+
+function nowUse({ variant, accelerator }) {
+  inUse = { variant, accelerator };
+  $("accelerator").value = accelerator;
+  const onGpu = networks.isWhole ? "every operator on the GPU" : "in part on the GPU";
+  $("ran").textContent = accelerator === "webgpu" ? onGpu : "WebAssembly on the CPU";
 }
 
 // ---- Start
@@ -327,6 +334,12 @@ async function start() {
   for (const which of ["b", "a"]) {
     await goToRandom();
     await remember(which);
+  }
+
+  const [entry] = manifest.variants;
+  if (await networks.useFasterGpu(entry)) {
+    nowUse({ variant: entry.name, accelerator: "webgpu" });
+    await render();
   }
 
   for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);

@@ -10,6 +10,7 @@ import {
 import { fetchFile } from "./manifest.js";
 
 const KEPT_TIMES = 30;
+const TRIES = 5; // of each accelerator, to find the faster one
 const ARGUMENTS = { decode: "z", from_noise: "noise", to_noise: "z" };
 
 /**
@@ -55,6 +56,34 @@ export class Networks {
     });
   }
 
+  /** Changes to the GPU if it computes all of the decoder, and sooner; returns whether. */
+  async useFasterGpu(variant) {
+    if (!getWebGpuDevice()) return false;
+    return this.#inTurn(async () => {
+      let model;
+      try {
+        model = await this.#load(variant.decoder, variant.bytes, "webgpu", "decode");
+      } catch (error) {
+        console.info(`GPU not used: ${error.message}`);
+        return false;
+      }
+      const isFaster = async () => (await this.#time(model)) < (await this.#time(this.#decoder));
+      if (!model.isFullyAccelerated || !(await isFaster())) {
+        model.delete();
+        return false;
+      }
+      this.#decoder.delete();
+      this.#decoder = model;
+      this.#times = [];
+      return true;
+    });
+  }
+
+  /** Whether the decoder's accelerator computes all of it; else WebAssembly does the rest. */
+  get isWhole() {
+    return this.#decoder.isFullyAccelerated;
+  }
+
   /**
    * Decodes one point.
    *
@@ -90,6 +119,17 @@ export class Networks {
     const sorted = [...this.#times].sort((a, b) => a - b);
     const middle = sorted.length / 2;
     return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle) - 1]) / 2;
+  }
+
+  /** Milliseconds of the fastest of some pictures. */
+  async #time(model) {
+    const times = [];
+    for (let i = 0; i < TRIES; i++) {
+      const start = performance.now();
+      await this.#run(model, "decode", new Float32Array(this.#manifest.latent.dim));
+      times.push(performance.now() - start);
+    }
+    return Math.min(...times);
   }
 
   #inTurn(job) {
