@@ -87,11 +87,15 @@ class LabelMap:
     def _of(self, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Stretch and shift along the axes, [N, K] each."""
         asked = tf.concat([tf.nn.relu(label), tf.nn.relu(-label)], axis=-1)
-        moved = narrowed = asked
-        if self._overlap is not None:
+        if self._overlap is None:  # of two classes, what lies between them
+            total = tf.reduce_sum(asked, axis=-1, keepdims=True)
+            moved = narrowed = asked / tf.maximum(total, 1.0)
+        else:
             # The sum of the sizes keeps the map invertible: of a symmetric matrix no
             # eigenvalue exceeds the largest sum of a row. Squares are the shares of
             # variance that labels have in common.
-            narrowed /= tf.maximum(tf.matmul(asked, np.abs(self._overlap)), 1.0)
-            moved /= tf.maximum(tf.matmul(asked, np.square(self._overlap)), 1.0)
+            sizes = tf.matmul(asked, np.abs(self._overlap))
+            shares = tf.matmul(asked, np.square(self._overlap))
+            narrowed = asked / tf.maximum(sizes, 1.0)
+            moved = asked / tf.maximum(shares, 1.0)
         return tf.matmul(narrowed, self._stretch), tf.matmul(moved, self._shift)

@@ -61,6 +61,14 @@ def test_without_labels_latents_stay_as_they_are():
     np.testing.assert_allclose(log_det, 0, atol=1e-6)
 
 
+def test_all_classes_at_once_are_no_more_than_one():
+    x = np.random.default_rng(1).normal(size=(3, DIM)).astype(np.float32)
+    every = np.ones((3, LABELS), np.float32)
+    y = some_map(False)(x, every)
+    np.testing.assert_allclose(some_map(False)(x, every / LABELS), y, atol=1e-5)
+    np.testing.assert_allclose(some_map(False).invert(y, every)[0], x, atol=1e-5)
+
+
 def test_what_two_labels_have_in_common_counts_once():
     axis = np.eye(DIM, dtype=np.float32)[:, :1].repeat(2, axis=1)
     diagonal = np.tile(np.eye(2, dtype=np.float32), (2, 1))
