@@ -625,6 +625,30 @@ def drawn_by_javascript(folder, open_page, call):
 
 @pytest.mark.slow
 @pytest.mark.current_stack
+def test_a_gpu_is_tried_and_left_where_it_is_slower(digits, open_page, driver):
+    """One in software, that does not say so."""
+    script = (
+        "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', "
+        "{get() { window.asked = true; return false; }})"
+    )
+    before = driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": script}
+    )
+    try:
+        page = open_page(digits[0])
+    finally:
+        driver.execute_cdp_cmd(
+            "Page.removeScriptToEvaluateOnNewDocument",
+            {"identifier": before["identifier"]},
+        )
+    page.wait("return window.asked")
+    z = page.latents()[np.newaxis]
+    np.testing.assert_allclose(page.decode(z)[0], digits[1](z).ravel(), atol=1e-4)
+    assert page.text("ran") == "WebAssembly on the CPU"
+
+
+@pytest.mark.slow
+@pytest.mark.current_stack
 def test_webgpu_decodes_alike(digits, open_page):
     folder, keras = digits
     page = open_page(folder)

@@ -336,12 +336,6 @@ async function start() {
     await remember(which);
   }
 
-  const [entry] = manifest.variants;
-  if (await networks.useFasterGpu(entry)) {
-    nowUse({ variant: entry.name, accelerator: "webgpu" });
-    await render();
-  }
-
   for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
   $("variant").addEventListener("change", onPick);
   $("accelerator").addEventListener("change", onPick);
@@ -352,6 +346,12 @@ async function start() {
     control.disabled = false;
   }
   document.body.classList.remove("loading");
+
+  const [entry] = manifest.variants;
+  if (await networks.useFasterGpu(entry)) {
+    nowUse({ variant: entry.name, accelerator: "webgpu" });
+    await render();
+  }
 }
 
 start().catch((error) => {

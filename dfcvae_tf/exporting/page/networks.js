@@ -58,7 +58,9 @@ export class Networks {
 
   /** Changes to the GPU if it computes all of the decoder, and sooner; returns whether. */
   async useFasterGpu(variant) {
-    if (!getWebGpuDevice()) return false;
+    const device = getWebGpuDevice();
+    // One in software is never faster, and takes seconds to find out.
+    if (!device || device.adapterInfo?.isFallbackAdapter) return false;
     return this.#inTurn(async () => {
       let model;
       try {
