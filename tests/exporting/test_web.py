@@ -553,6 +553,17 @@ def test_what_is_asked_for_changes_and_the_noise_stays(
     page.press("r")  # another noise, the same asked for
     expected = flow.given(row).from_noise(page.noise()[np.newaxis])
     np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
+    page.press("0")
+    assert page.run("return document.querySelectorAll('#asking input:checked').length")
+    for checked in page.run(
+        "return [...document.querySelectorAll('#asking :checked')]"
+    ):
+        assert checked.get_attribute("aria-label").startswith(
+            ("any", "with or without")
+        )
+    page.press("r")  # whatever comes
+    expected = flow.from_noise(page.noise()[np.newaxis])
+    np.testing.assert_allclose(page.latents(), expected[0], atol=1e-4)
     # A radio button that has the focus keeps the space bar.
     page.find("#asking input").send_keys(" ")
     assert page.find("#play").get_attribute("aria-pressed") == "false"

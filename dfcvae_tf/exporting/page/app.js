@@ -187,7 +187,8 @@ const actions = {
   },
   reset: () => {
     stop();
-    goTo(originPoint(ranges));
+    asking?.reset();
+    goTo(originPoint(ranges), asking?.row ?? askedFor);
   },
   "remember-a": () => remember("a"),
   "remember-b": () => remember("b"),

@@ -42,6 +42,12 @@ export class Asking {
       this.element.append(line);
     });
   }
+
+  /** Asks for nothing, as at the start. */
+  reset() {
+    this.row = new Float32Array(this.row.length);
+    for (const input of this.element.querySelectorAll("input")) input.checked = input.defaultChecked;
+  }
 }
 
 /** Buttons of which one is pressed; each is [text, its name in words, what it does]. */
@@ -54,7 +60,7 @@ function chips(group, choices, pressed, choose) {
     const input = Object.assign(document.createElement("input"), {
       type: "radio",
       name: `asked ${group}`,
-      checked: i === pressed,
+      defaultChecked: i === pressed,
     });
     input.setAttribute("aria-label", name);
     input.addEventListener("change", () => choose(change));
