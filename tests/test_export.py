@@ -16,6 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from dfcvae_tf import export
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
+from dfcvae_tf.exporting.accelerator import find_device
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.files import read_arrays, write_arrays
 from dfcvae_tf.models.flow import initial_parameters
@@ -213,6 +214,22 @@ def test_the_manifest_of_the_bundled_run(exported):
         quality = variant["quality"]["decoder"]
         assert quality["label_agreement"] > 0.96
     assert manifest["versions"]["tensorflow"] == tf.__version__
+
+
+@pytest.mark.slow
+def test_the_manifest_says_what_a_gpu_makes_of_every_file(exported):
+    manifest = json.loads((exported / "manifest.json").read_text())
+    device = find_device("auto")
+    for variant in manifest["variants"]:
+        assert set(variant["gpu"]) == {"decoder", "encoder", "generator"}
+        for gpu in variant["gpu"].values():
+            assert gpu["whole"] and gpu["refused"] == []
+            assert gpu["device"] == (device and device.name)
+            assert set(gpu["max_error"]) == (
+                {"float32", "float16"} if device else set()
+            )
+    report = (exported / "REPORT.md").read_text()
+    assert ("| GPU | whole; largest errors: float32" in report) == bool(device)
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ def _few_samples():
         patched.setattr(samples, "CALIBRATION_IMAGES", 60)
         patched.setattr(samples, "DRAWN", 100)
         patched.setattr(exporter, "measure_latency", lambda path, signature: latency)
+        patched.setattr(exporter, "find_device", lambda choice: None)
         yield
 
 
@@ -77,6 +78,7 @@ def test_an_export_holds_what_its_manifest_says(whole):
     for variant in manifest["variants"]:
         assert variant["bytes"] == manifest["files"][variant["decoder"]]["bytes"]
         assert variant["latency"]["decoder"]["median_ms"] == {"1": 1.0, "2": 0.5}
+        assert variant["gpu"]["decoder"]["device"] is None  # there is none here
 
     assert manifest["format_version"] == 1
     assert manifest["latent"]["dim"] == len(manifest["latent"]["ranges"]) == 3

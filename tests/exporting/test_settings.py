@@ -11,6 +11,7 @@ def test_flags_become_settings():
     assert settings.variants == ("int8", "float32")
     assert (settings.batch_size, settings.seed) == ("dynamic", 7)
     assert parse_settings(["int8"], "3", 0).batch_size == 3
+    assert parse_settings(["int8"], "3", 0, "none").accelerator == "none"
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ def test_flags_become_settings():
 def test_wrong_ones_are_named(variants, batch_size, message):
     with pytest.raises(UserError, match=message):
         parse_settings(variants, batch_size, 0)
+
+
+def test_an_unknown_accelerator_is_named():
+    with pytest.raises(
+        UserError, match=r"unknown --accelerator 'tpu'.* auto, gpu, none"
+    ):
+        parse_settings(["int8"], "1", 0, "tpu")
