@@ -21,7 +21,8 @@ from dfcvae_tf.models.vae import VAE
 
 # A sigmoid at this distance is within half an 8-bit step of 0 or 1: ln(511) = 6.24.
 MAX_LOGIT_BOUND = 7.0
-# Pictures without black and white need less; this share of their logits stays uncut.
+# Pictures without black and white need less; of all latents alike, so that a few extreme
+# ones do not make everything coarser, this share of logits stays uncut.
 _UNCUT = 0.999
 # A channel that hardly ever speaks keeps room to speak up.
 MIN_RELATIVE_RANGE = 1 / 16
@@ -45,7 +46,7 @@ def output_range(vae: VAE, latents: np.ndarray) -> tuple[float, float]:
         np.quantile(np.abs(vae.decoder(part, training=False).numpy()), _UNCUT)
         for part in _parts(latents)
     ]
-    bound = min(MAX_LOGIT_BOUND, float(np.max(reached)))
+    bound = min(MAX_LOGIT_BOUND, float(np.mean(reached)))
     return -bound, bound
 
 
