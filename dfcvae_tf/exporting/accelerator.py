@@ -7,7 +7,6 @@ no GPU, a software device for Vulkan does: SwiftShader, which comes with Chromiu
 import dataclasses
 import functools
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.exporting.runtime import child_environment
+from dfcvae_tf.exporting.signatures import LABEL
 
 # --accelerator: whether files also run on a GPU.
 ACCELERATORS = ("auto", "gpu", "none")
@@ -79,7 +80,11 @@ def find_device(choice: str) -> Device | None:
 @functools.cache
 def _find() -> tuple[Device | None, str]:
     """The device, and where there is none, why."""
-    if importlib.util.find_spec("ai_edge_litert.compiled_model") is None:
+    try:
+        has_runtime = importlib.util.find_spec("ai_edge_litert.compiled_model")
+    except ModuleNotFoundError:  # not even the package
+        has_runtime = None
+    if has_runtime is None:
         return None, "ai-edge-litert is not installed, or older than CompiledModel"
     drivers = [path for path in _SOFTWARE_DRIVERS if path.is_file()]
     tries = [{}, *(dict.fromkeys(_DRIVER_VARIABLES, str(path)) for path in drivers)]
@@ -139,7 +144,6 @@ def _run(
         (folder / "model.tflite").write_bytes(model)
         np.savez(folder / "values.npz", *values)
         call = f"accelerator._run_here({name!r}, {signature!r}, {precision!r})"
-        path = os.pathsep.join(filter(None, sys.path))
         try:
             done = subprocess.run(  # noqa: PLW1510 (its exit code is looked at)
                 [
@@ -148,8 +152,7 @@ def _run(
                     f"from dfcvae_tf.exporting import accelerator; {call}",
                 ],
                 # Vulkan's loader looks for a display's folder, and says so if it is none.
-                env={"XDG_RUNTIME_DIR": name, **os.environ, **environment}
-                | {"PYTHONPATH": path},
+                env={"XDG_RUNTIME_DIR": name} | child_environment() | environment,
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -195,7 +198,7 @@ def _run_here(name: str, signature: str, precision: str) -> None:
         sys.exit("Failure: only a part of its operators ran there")
     inputs = model.get_input_tensor_details(signature)
     outputs = model.get_output_tensor_details(signature)
-    arguments = sorted(inputs, key=lambda argument: argument == "label")
+    arguments = sorted(inputs, key=lambda name: name == LABEL)
     with np.load(folder / "values.npz") as arrays:
         values = [arrays[key] for key in arrays.files]
     rows = int(inputs[arguments[0]]["shape"][0])

@@ -117,7 +117,7 @@ def _form(group: _Group, blocks: bool = False, is_last: bool = False) -> Step:
     if _is_resized(group):
         make = _blocks_of_resized if blocks else _resized
         return functools.partial(make, _Sums(group), replicate)
-    if _is_transposed(layer):
+    if _is_transposed(group):
         return functools.partial(_transposed, _Sums(group))
     if is_last and not group.before and _makes_even_images(layer):
         return functools.partial(_folded, _Sums(group))
@@ -232,13 +232,14 @@ def _kind(layer: Any) -> str:
     return type(layer).__name__
 
 
-def _is_conv(layer: Any) -> bool:
+def _is_conv(layer: Any, kind: str = "Conv2D", strides: int = 1) -> bool:
+    """Whether it is one of 3x3, in one piece."""
     return (
-        _kind(layer) == "Conv2D"
+        _kind(layer) == kind
         and tuple(layer.kernel_size) == (3, 3)
-        and tuple(layer.strides) == (1, 1)
+        and tuple(layer.strides) == (strides, strides)
         and tuple(layer.dilation_rate) == (1, 1)
-        and layer.groups == 1
+        and getattr(layer, "groups", 1) == 1
     )
 
 
@@ -258,12 +259,12 @@ def _is_resized(group: _Group) -> bool:
     )
 
 
-def _is_transposed(layer: Any) -> bool:
+def _is_transposed(group: _Group) -> bool:
+    """Whether it is a transposed convolution that doubles height and width."""
+    layer = group.layer
     return (
-        _kind(layer) == "Conv2DTranspose"
-        and tuple(layer.kernel_size) == (3, 3)
-        and tuple(layer.strides) == (2, 2)
-        and tuple(layer.dilation_rate) == (1, 1)
+        not group.before
+        and _is_conv(layer, "Conv2DTranspose", 2)
         and layer.padding == "same"
         and layer.output_padding is None
     )

@@ -1,6 +1,7 @@
 """What a GPU makes of a file: whether it takes all of it, and how close it comes.
 
-A file that a GPU does not take, or from which it makes something else, is one for CPUs.
+A file that a GPU does not take, or from which it makes something else, is one for CPUs. The
+limits are the gate's (`parity`); of arithmetic in half the bits, those of 8-bit files.
 """
 
 import dataclasses
@@ -10,12 +11,12 @@ import numpy as np
 
 from dfcvae_tf.exporting.accelerator import PRECISIONS, Device, Failure, run_whole
 from dfcvae_tf.exporting.gpu_operators import refusals
-
-# Largest errors, of files in float32 and float16 computed in float32.
-_MAX_ERROR = {"float32": 1e-4, "float16": 5e-3}
-# PSNR of what comes out, of everything else: 8-bit files, arithmetic in half the bits, and
-# generators, whose priors amplify rounding.
-_MIN_PSNR_DB = 35.0
+from dfcvae_tf.exporting.parity import (
+    MAX_ERROR,
+    MIN_PSNR_DB,
+    MIN_PSNR_WITH_PRIOR_DB,
+    mse_to_psnr_db,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +67,13 @@ def check_on_gpu(
             return GpuCheck(False, (str(failure),), device.name, max_error)
         errors = [found[name] - value for name, value in expected.items()]
         max_error[precision] = max(float(np.abs(error).max()) for error in errors)
-        exact = precision == "float32" and signature != "generate"
-        if exact and variant in _MAX_ERROR:
-            good = max_error[precision] <= _MAX_ERROR[variant]
+        in_float = precision == "float32" and variant in MAX_ERROR
+        if in_float and signature != "generate":
+            good = max_error[precision] <= MAX_ERROR[variant]
         else:
+            least = MIN_PSNR_WITH_PRIOR_DB if in_float else MIN_PSNR_DB
             good = all(
-                _psnr_db(error, value) >= _MIN_PSNR_DB
+                _psnr_db(error, value) >= least
                 for error, value in zip(errors, expected.values(), strict=True)
             )
         if not good:
@@ -81,9 +83,7 @@ def check_on_gpu(
 
 
 def _psnr_db(error: np.ndarray, value: np.ndarray) -> float:
-    """Peak signal to noise, of a peak of 1 or what the values reach; -inf of no numbers."""
+    """Of pictures, or of latents with what they reach as the peak; -inf of no numbers."""
     peak = max(1.0, float(np.abs(value).max()))
-    mean_square = float(np.mean(np.square(error)))
-    if not np.isfinite(mean_square):
-        return -np.inf
-    return 10 * np.log10(peak**2 / max(mean_square, 1e-20))
+    mse = float(np.mean(np.square(error / peak)))
+    return mse_to_psnr_db(mse) if np.isfinite(mse) else -np.inf

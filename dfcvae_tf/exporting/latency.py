@@ -18,7 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dfcvae_tf.exporting.runtime import TFLiteFunction, interpreter_class
+from dfcvae_tf.exporting.runtime import (
+    TFLiteFunction,
+    child_environment,
+    interpreter_class,
+)
 
 NUM_THREADS = (1, 2)
 RUNS = 200
@@ -60,7 +64,7 @@ def measure_latency(path: Path, signature: str, runs: int = RUNS) -> Latency:
     call = f"latency._print_latency({str(path)!r}, {signature!r}, {runs})"
     done = subprocess.run(
         [sys.executable, "-c", f"from dfcvae_tf.exporting import latency; {call}"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=child_environment(),
         capture_output=True,
         check=True,
     )

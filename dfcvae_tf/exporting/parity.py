@@ -277,8 +277,12 @@ class Gate:
         expected = np.concatenate([self._sharpness[kind] for kind in measures.mse])
         parity = Parity(
             max_error=float(np.max(measures.errors)),
-            psnr_db={kind: _psnr_db(mse.mean()) for kind, mse in measures.mse.items()},
-            worst_psnr_db=_psnr_db(max(mse.max() for mse in measures.mse.values())),
+            psnr_db={
+                kind: mse_to_psnr_db(mse.mean()) for kind, mse in measures.mse.items()
+            },
+            worst_psnr_db=mse_to_psnr_db(
+                max(mse.max() for mse in measures.mse.values())
+            ),
             sharpness_ratio=float(
                 (sharpness.mean() + _INVISIBLE) / (expected.mean() + _INVISIBLE)
             ),
@@ -362,7 +366,8 @@ def _batch_difference(function: Function, *values: np.ndarray) -> float:
     )
 
 
-def _psnr_db(mse: float) -> float:
+def mse_to_psnr_db(mse: float) -> float:
+    """Peak signal to noise of values in [0, 1], in dB; at most PSNR_OF_EQUAL_DB."""
     return float(-10 * np.log10(max(mse, 10 ** (-PSNR_OF_EQUAL_DB / 10))))
 
 

@@ -224,8 +224,18 @@ def _about_labels(prior: dict[str, Any]) -> str:
 def terminal_table(manifest: Manifest) -> str:
     """Returns a line per file that passed."""
     rows = [
-        ["file", "kB", "error", "PSNR dB", "sharpness", "ms, 1 thread", "2 threads"]
-        + ["GPU"]
+        [
+            *(
+                "file",
+                "kB",
+                "error",
+                "PSNR dB",
+                "sharpness",
+                "ms, 1 thread",
+                "2 threads",
+            ),
+            "GPU",
+        ]
     ]
     files = [f for v in manifest["variants"] for f in _files(v).values()]
     if manifest["prior"]["file"]:
@@ -240,9 +250,7 @@ def terminal_table(manifest: Manifest) -> str:
                 f"{min(quality['psnr_db'].values()):.1f}",
                 _change(quality["sharpness_ratio"]),
                 *(f"{milliseconds:.3f}" for milliseconds in median.values()),
-                {True: "whole", False: "no"}[file["gpu"]["whole"]]
-                if "gpu" in file
-                else "",
+                _gpu_in_a_word(file),
             ]
         )
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -313,6 +321,12 @@ def _cells(manifest: Manifest, file: dict[str, Any]) -> dict[str, str]:
         cells["GPU"] = _gpu(file["gpu"])
     cells["peak memory"] = f"{latency['peak_memory_bytes'] / 1e6:.1f} MB"
     return cells
+
+
+def _gpu_in_a_word(file: dict[str, Any]) -> str:
+    if "gpu" not in file:  # a prior by itself
+        return ""
+    return "whole" if file["gpu"]["whole"] else "no"
 
 
 def _gpu(gpu: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ TensorFlow. Importing this module imports neither.
 
 import importlib.metadata
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,11 @@ def _filled(values: np.ndarray, rows: int) -> np.ndarray:
     """Fills up with rows of zeros."""
     missing = [(0, rows - len(values))] + [(0, 0)] * (values.ndim - 1)
     return np.pad(values, missing)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a process that finds the modules that this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def check_threads() -> int:

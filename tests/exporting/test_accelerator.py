@@ -102,3 +102,9 @@ def test_no_gpu_where_one_is_asked_for(monkeypatch):
     assert find_device("auto") is None and find_device("none") is None
     with pytest.raises(UserError, match=r"finds no GPU here \(no driver\)"):
         find_device("gpu")
+
+
+def test_without_the_runtime_there_is_no_gpu(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    device, reason = accelerator._find.__wrapped__()
+    assert device is None and "ai-edge-litert is not installed" in reason
