@@ -58,7 +58,7 @@ def test_hou2017_presets_differ_in_nothing_but_the_loss():
 def test_presets_that_are_compared_ask_for_the_same_rate():
     for names in (
         ("mnist-vae", "mnist-dfc-vae", "mnist-dfc-vae-gan"),
-        ("hou2017-vae", "hou2017-vae-123"),
+        ("hou2017-vae", "hou2017-vae-123", "celeba-dfc-vae-gan"),
     ):
         asked = {preset_config(name).objective.target_kl for name in names}
         assert len(asked) == 1 and None not in asked
