@@ -23,7 +23,9 @@ from dfcvae_tf.command_line import import_tensorflow, progress_printer, run_prog
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import web
 from dfcvae_tf.exporting.accelerator import ACCELERATORS
+from dfcvae_tf.exporting.licences import restriction
 from dfcvae_tf.exporting.settings import VARIANTS, parse_settings
+from dfcvae_tf.exporting.signatures import NETWORKS
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -41,6 +43,29 @@ def define_flags(values: flags.FlagValues) -> None:
         list(VARIANTS),
         "variants of the .tflite files: "
         + "; ".join(f"{name} = {text}" for name, text in VARIANTS.items()),
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "signatures",
+        None,
+        f"what .tflite files are written for: {', '.join(NETWORKS)} (default: all there "
+        "are)",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "saved_model",
+        "yes",
+        ["yes", "no"],
+        "whether to write a SavedModel for TensorFlow",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "name", None, "of the model (default: the run's)", flag_values=values
+    )
+    flags.DEFINE_string(
+        "model_version",
+        None,
+        "of the model, such as 1.2: goes into the manifest and the report",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -83,9 +108,7 @@ def define_flags(values: flags.FlagValues) -> None:
 def main(values: flags.FlagValues) -> None:
     """Exports, prints a table of the files, names those left out."""
     given: dict[str, Any] = values.flag_values_dict()
-    settings = parse_settings(
-        *(given[name] for name in ("quantize", "batch_size", "seed", "accelerator"))
-    )
+    settings = parse_settings(given)
     common_flags.require(given, "run_dir")
     if given["web"] and settings.batch_size == "dynamic":
         raise UserError("--web needs a fixed --batch_size, such as 1: browsers do")
@@ -113,6 +136,9 @@ def main(values: flags.FlagValues) -> None:
         progress,
     )
     print(f"\n{report.terminal_table(manifest)}\n\nexport: {output}")
+    print(f"take:   {report.recommended(manifest)}")
+    if said := restriction(manifest["licences"]):
+        print(f"note:   {said}")
     if rejected := manifest["rejected"]:
         reasons = "; ".join(f"{file['file']}: {file['reason']}" for file in rejected)
         raise Stopped(f"left out of the export: {reasons}")

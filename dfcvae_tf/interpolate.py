@@ -79,7 +79,7 @@ def main(values: flags.FlagValues) -> None:
     data = run_images.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )
-    images = chosen_images.load(model.config, data, chosen)
+    images = chosen_images.load(model.config, data, chosen, model.ground)
     if in_noise and not model.has_learned_prior:
         logging.warning(
             "the prior of %s is N(0, I), where noise and latents are the same",

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf.config import Config
+from dfcvae_tf.data.ground import Ground, ground_of
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.labels import CLASSES, Labels
@@ -61,6 +62,14 @@ class LoadedRun:
     def batch_size(self) -> int:
         """How many images the networks work on at a time."""
         return inference_batch(self.image_shape)
+
+    @functools.cached_property
+    def ground(self) -> Ground | None:
+        """What the images it learnt from lie on, by what it makes of z = 0.
+
+        None where that is neither black nor white, and of colour.
+        """
+        return ground_of(self.decode(np.zeros((1, self.latent_dim), np.float32))[0])
 
     @property
     def has_learned_prior(self) -> bool:

@@ -76,6 +76,22 @@ def test_images_from_files_to_a_folder(tmp_path, line, digits):
     np.testing.assert_allclose(found, line[::2], atol=1 / 255)
 
 
+def test_ink_on_paper_is_read_as_the_digit_it_is(tmp_path, line, digits, caplog):
+    for name, digit in zip(("start.png", "end.png"), digits, strict=True):
+        written = 220 - digit // 4 * 3
+        (tmp_path / name).write_bytes(cv2.imencode(".png", written)[1].tobytes())
+    path = tmp_path / "row.png"
+    ends = [f"--start={tmp_path / 'start.png'}", f"--end={tmp_path / 'end.png'}"]
+    run = [f"--run_dir={RUN}", "--steps=10", "--scale=1", f"--output={path}"]
+    assert run_here(interpolate, *run, *ends) == 0
+    assert "start.png: inverted and stretched, as the run's images lie on a dark" in (
+        caplog.text
+    )
+    found = read_grey(path)
+    np.testing.assert_allclose(found[2:30, 2:30], line[0], atol=0.1)
+    np.testing.assert_allclose(found[2:30, -30:-2], line[-1], atol=0.1)
+
+
 def test_spherical_is_another_way_between_the_same_ends(tmp_path, line):
     folder = tmp_path / "way"
     assert run_here(interpolate, *ENDS, "--path=spherical", f"--output={folder}") == 0

@@ -143,7 +143,8 @@ def _prepare(
     import_tensorflow()
     from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.exporting import exporter
-    from dfcvae_tf.exporting.manifest import NETWORKS, SAVED_MODEL
+    from dfcvae_tf.exporting.manifest import SAVED_MODEL
+    from dfcvae_tf.exporting.signatures import NETWORKS
 
     model, step = exporter.load_run(run_dir, None)
     data = evaluation_data(model.config, *images)

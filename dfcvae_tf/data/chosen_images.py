@@ -7,9 +7,11 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from absl import logging
 
 from dfcvae_tf.config import Config, DataConfig
-from dfcvae_tf.picture_files import read_picture
+from dfcvae_tf.data.ground import Ground, put_on
+from dfcvae_tf.picture_files import printable, read_picture
 
 
 def parse(text: str) -> int | str:
@@ -24,13 +26,22 @@ def parse(text: str) -> int | str:
     return text
 
 
-def load(config: Config, data: DataConfig, chosen: Sequence[int | str]) -> np.ndarray:
+def load(
+    config: Config,
+    data: DataConfig,
+    chosen: Sequence[int | str],
+    ground: Ground | None,
+) -> np.ndarray:
     """Reads images and prepares them as training does.
+
+    A file that lies on another ground is put on that of the run's images, and a line says
+    so.
 
     Args:
       config: the settings of a run; its image shape [H, W, C], crop and seed are used.
       data: where indices point, see `run_images.evaluation_data`.
       chosen: K indices and paths, at least one.
+      ground: of the run's images, see `LoadedRun.ground`.
 
     Returns:
       [K, H, W, C] float32 in [0, 1], in the order of `chosen`.
@@ -42,11 +53,18 @@ def load(config: Config, data: DataConfig, chosen: Sequence[int | str]) -> np.nd
 
     indices = [choice for choice in chosen if isinstance(choice, int)]
     found = iter(run_images.images_at(config, data, indices)[0] if indices else ())
-    return np.stack(
-        [
-            next(found)
-            if isinstance(choice, int)
-            else run_images.image_from_file(config, choice)
-            for choice in chosen
-        ]
-    )
+    images = []
+    for choice in chosen:
+        if isinstance(choice, int):
+            images.append(next(found))
+            continue
+        image, done = put_on(run_images.image_from_file(config, choice), ground)
+        if done is not None:
+            logging.warning(
+                "%s: %s, as the run's images lie on a %s ground",
+                printable(choice),
+                done,
+                ground,
+            )
+        images.append(image)
+    return np.stack(images)

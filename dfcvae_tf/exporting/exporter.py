@@ -12,13 +12,14 @@ from dfcvae_tf.config import DataConfig
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.accelerator import Device, find_device
+from dfcvae_tf.exporting.card import CARD, render_card
 from dfcvae_tf.exporting.device_form import device_decode
 from dfcvae_tf.exporting.folder import MANIFEST, file_list, replaced_folder
 from dfcvae_tf.exporting.gpu_check import check_on_gpu
 from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.latency import measure_latency
+from dfcvae_tf.exporting.licences import LICENCES, render_licences
 from dfcvae_tf.exporting.manifest import (
-    NETWORKS,
     PRIOR,
     SAVED_MODEL,
     File,
@@ -31,7 +32,7 @@ from dfcvae_tf.exporting.runtime import TFLiteFunction, check_threads
 from dfcvae_tf.exporting.samples import calibration_samples, check_samples
 from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
 from dfcvae_tf.exporting.settings import ExportSettings
-from dfcvae_tf.exporting.signatures import PRIOR_SIGNATURES
+from dfcvae_tf.exporting.signatures import NETWORKS, PRIOR_SIGNATURES
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.exporting.web import write_web_page
 from dfcvae_tf.files import atomic_file, write_json
@@ -113,9 +114,16 @@ def export_run(
 
     Raises:
       UserError: the output folder, the data, the run's attribute vectors or
-        LiteRT.js are not usable, or there is no GPU and one is asked for.
+        LiteRT.js are not usable, or there is no GPU or no learned prior and one is asked
+        for.
       Stopped: nothing passed the gate; nothing was written.
     """
+    if "generate" in settings.signatures and not model.has_learned_prior:
+        raise UserError(
+            f"{model.run} has no prior of its own to generate from: standard normal z go "
+            "into decode; leave generate out of --signatures, or fit one with `python -m "
+            "dfcvae_tf.fit_prior`"
+        )
     device = find_device(settings.accelerator)
     with replaced_folder(output) as folder:
         if litert_dir is not None:
@@ -127,8 +135,9 @@ def export_run(
         if model.has_learned_prior:
             progress("prior")
             files.append(export.write_prior())
-        progress("SavedModel")
-        export.write_saved_model()
+        if settings.saved_model:
+            progress("SavedModel")
+            export.write_saved_model()
         scratch = folder / ".scratch"
         export.write_static_models(scratch)
         for variant in settings.variants:
@@ -154,9 +163,15 @@ def export_run(
             files,
             attributes,
         )
-        with atomic_file(folder / REPORT) as stream:
-            stream.write(render_report(manifest).encode())
-        manifest["files"] = file_list(folder)  # now with the report
+        texts = {
+            REPORT: render_report(manifest),
+            CARD: render_card(manifest),
+            LICENCES: render_licences(manifest["licences"]),
+        }
+        for name, text in texts.items():
+            with atomic_file(folder / name) as stream:
+                stream.write(text.encode())
+        manifest["files"] = file_list(folder)  # now with these
         write_json(folder / MANIFEST, manifest)
     return manifest
 
@@ -194,7 +209,8 @@ class _Export:
     def signatures(self) -> list[str]:
         """Those that .tflite files are made of."""
         learned = self.model.has_learned_prior
-        return [name for name in NETWORKS if learned or name != "generate"]
+        wanted = self.settings.signatures or tuple(NETWORKS)
+        return [name for name in wanted if learned or name != "generate"]
 
     def write_prior(self) -> File:
         """Converts, checks and measures the learned prior; writes it when it passes.

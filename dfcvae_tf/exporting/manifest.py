@@ -16,15 +16,19 @@ import numpy as np
 from dfcvae_tf import attribute_vectors
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import read_provenance
+from dfcvae_tf.data.prepare import CROP_FRAME, GREY_WEIGHTS, PARTS
 from dfcvae_tf.exporting.folder import FORMAT_VERSION, file_list
 from dfcvae_tf.exporting.gpu_check import GpuCheck
 from dfcvae_tf.exporting.latency import Latency, describe_machine
+from dfcvae_tf.exporting.licences import licences
 from dfcvae_tf.exporting.parity import Parity
+from dfcvae_tf.exporting.recommendation import recommend
 from dfcvae_tf.exporting.runtime import interpreter_class
 from dfcvae_tf.exporting.samples import Samples
 from dfcvae_tf.exporting.settings import ExportSettings
 from dfcvae_tf.exporting.signatures import (
     LABEL,
+    NETWORKS,
     PRIOR_SIGNATURES,
     SIGNATURES,
     arguments,
@@ -35,9 +39,6 @@ from dfcvae_tf.prior_file import read_facts
 from dfcvae_tf.provenance import describe_process
 
 SAVED_MODEL = "saved_model"
-# Signature -> what its .tflite files are called; the decoder first. Where the prior is
-# N(0, I) the decoder is the generator.
-NETWORKS = {"decode": "decoder", "encode": "encoder", "generate": "generator"}
 # The prior's, where it is a learned one.
 PRIOR = "prior.tflite"
 COLOR_ORDERS = {1: "grey", 3: "RGB"}
@@ -107,9 +108,17 @@ def build_manifest(
     """
     process = describe_process(_PACKAGES)
     passed = {(f.variant, f.signature): f for f in files if not f.failures}
+    listed = file_list(folder)
+    prior = _prior(model, passed)
+    variants = [
+        _variant(name, passed)
+        for name in settings.variants
+        if (name, "decode") in passed
+    ]
     return {
         "format_version": FORMAT_VERSION,
-        "name": model.run.path.resolve().name,
+        "name": settings.name or model.run.path.resolve().name,
+        "model_version": settings.model_version,
         "latent": {
             "dim": model.latent_dim,
             "ranges": latent_ranges(checks.z_mean),
@@ -117,21 +126,20 @@ def build_manifest(
         },
         **({"attributes": dict(attributes)} if attributes else {}),
         "image": _image(model),
+        "preprocessing": _preprocessing(model),
         "batch_size": settings.batch_size,
-        "prior": _prior(model, passed),
+        "prior": prior,
         "signatures": _signatures(model, settings),
-        "variants": [
-            _variant(name, passed)
-            for name in settings.variants
-            if (name, "decode") in passed
-        ],
+        "variants": variants,
+        "recommended": recommend(variants, listed, _drawn_by(variants, prior)),
+        "licences": licences(model.run, model.config.data.dataset),
         "rejected": [
             {"name": f.variant, "file": f.name, "reason": ", ".join(f.failures)}
             for f in files
             if f.failures
         ],
-        "files": file_list(folder),
-        "saved_model": SAVED_MODEL,
+        "files": listed,
+        "saved_model": SAVED_MODEL if settings.saved_model else None,
         "saved_model_parity": {
             signature: _parity(parity)
             for signature, parity in saved_model_parity.items()
@@ -184,6 +192,11 @@ def latent_ranges(z_mean: np.ndarray) -> list[list[float]]:
     return np.stack([low, high], axis=1).round(3).tolist()
 
 
+def _drawn_by(variants: Sequence[dict[str, Any]], prior: dict[str, Any]) -> str:
+    """What pictures are drawn by; of a learned prior whose generators failed, decoders."""
+    return prior["signature"] if any(v["generator"] for v in variants) else "decode"
+
+
 def _image(model: LoadedRun) -> dict[str, Any]:
     height, width, channels = model.image_shape
     return {
@@ -193,6 +206,25 @@ def _image(model: LoadedRun) -> dict[str, Any]:
         "color_order": COLOR_ORDERS[channels],
         "range": [0.0, 1.0],
         "dtype": "float32",
+    }
+
+
+def _preprocessing(model: LoadedRun) -> dict[str, Any]:
+    """How a photo becomes what `encode` takes, in this order."""
+    data = model.config.data
+    part = None
+    if data.crop in PARTS:
+        names = ("top", "left", "height", "width")
+        part = dict(zip(names, PARTS[data.crop], strict=True))
+        part |= dict(zip(("of_height", "of_width"), CROP_FRAME, strict=True))
+    grey = {"grey_weights": list(GREY_WEIGHTS)} if model.image_shape[2] == 1 else {}
+    return {
+        "background": data.background,
+        "crop": data.crop if part is None else "part",
+        "part": part,
+        "resize": "bilinear, antialiased",
+        **grey,
+        "ground": model.ground,
     }
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from dfcvae_tf.exporting.licences import restriction
 from dfcvae_tf.exporting.settings import VARIANTS
 from dfcvae_tf.labels import ATTRIBUTES, CLASSES
 
@@ -123,12 +124,14 @@ def render_report(manifest: Manifest) -> str:
     """Returns REPORT.md."""
     latent, image = manifest["latent"], manifest["image"]
     checks = manifest["checks"]
+    in_saved_model = ""
+    if manifest["saved_model"]:
+        in_saved_model = f", and both in `{manifest['saved_model']}/` for TensorFlow"
     shape = f"{image['height']}x{image['width']}x{image['channels']}"
     about = (
         f"A decoder from {latent['dim']} latents to {shape} images "
         f"({image['color_order']}, float32 in [0, 1]) and its encoder, in "
-        f"{len(manifest['variants'])} variants, and both in `{manifest['saved_model']}/` "
-        f"for TensorFlow. Rows per call: {manifest['batch_size']}. Signatures: "
+        f"{len(manifest['variants'])} variants{in_saved_model}. Rows per call: {manifest['batch_size']}. Signatures: "
         "`decode(z) -> image`, `encode(image) -> z_mean, z_log_var`. All else is in "
         "`manifest.json`."
     )
@@ -141,8 +144,13 @@ def render_report(manifest: Manifest) -> str:
     )
     prior = manifest["prior"]
     drawing = _DRAWING[prior["signature"]].format(labels=_about_labels(prior))
-    lines = [f"# {manifest['name']}", ""]
-    for text in (about, drawing, how_checked):
+    version = manifest["model_version"]
+    lines = [f"# {manifest['name']}{f', version {version}' if version else ''}", ""]
+    taken = f"**Take {recommended(manifest)}** ({manifest['recommended']['rule']})."
+    opening = [taken]
+    if said := restriction(manifest["licences"]):
+        opening.append(said)
+    for text in (*opening, about, drawing, how_checked):
         lines += [text, ""]
     for variant in manifest["variants"]:
         files = _files(variant)
@@ -159,6 +167,22 @@ def render_report(manifest: Manifest) -> str:
     for title, (language, code) in zip(titles, snippets(manifest).items(), strict=True):
         lines += [f"## {title}", "", f"```{language}", code, "```", ""]
     return "\n".join(lines)
+
+
+def recommended(manifest: Manifest) -> str:
+    """Returns a line: which file to take, its size, time and worst picture; and on GPUs."""
+    taken = manifest["recommended"]
+    cpu, gpu = taken["cpu"], taken["gpu"]
+    (variant,) = (v for v in manifest["variants"] if v["name"] == cpu["variant"])
+    (network,) = (n for n in variant["parity"] if variant[n] == cpu["file"])
+    file = _files(variant)[network]
+    threads, median = next(iter(file["latency"]["median_ms"].items()))
+    said = (
+        f"{cpu['file']}: {manifest['files'][cpu['file']]['bytes'] / 1000:.0f} kB, "
+        f"{1000 * median:.0f} µs on {threads} thread, worst picture "
+        f"{file['quality']['worst_psnr_db']:.0f} dB"
+    )
+    return said if gpu is None else f"{said}; on GPUs {gpu['file']}"
 
 
 def snippets(manifest: Manifest) -> dict[str, str]:

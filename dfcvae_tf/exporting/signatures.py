@@ -10,6 +10,9 @@ SIGNATURES = {
     "reconstruct": (("image",), ("image",)),
     "generate": (("noise",), ("image",)),
 }
+# What the networks' .tflite files are called; the decoder first. Where the prior is
+# N(0, I) the decoder is the generator.
+NETWORKS = {"decode": "decoder", "encode": "encoder", "generate": "generator"}
 # Of the prior's file.
 PRIOR_SIGNATURES = {
     "from_noise": (("noise",), ("z",)),

@@ -16,6 +16,7 @@ import tensorflow as tf
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.exporting import exporter, samples
+from dfcvae_tf.exporting.glossary import FIELDS
 from dfcvae_tf.exporting.latency import Latency
 from dfcvae_tf.exporting.report import terminal_table
 from dfcvae_tf.exporting.runtime import TFLiteFunction
@@ -90,6 +91,14 @@ def test_an_export_holds_what_its_manifest_says(whole):
         "range": [0.0, 1.0],
         "dtype": "float32",
     }
+    assert manifest["preprocessing"] == {
+        "background": "white",
+        "crop": "center",
+        "part": None,
+        "resize": "bilinear, antialiased",
+        "grey_weights": [0.299, 0.587, 0.114],
+        "ground": None,
+    }
     assert manifest["batch_size"] == 1
     outputs = manifest["signatures"]["decode"]["outputs"]
     assert outputs == {"image": {"shape": [1, 8, 8, 1], "dtype": "float32"}}
@@ -115,6 +124,54 @@ def test_an_export_holds_what_its_manifest_says(whole):
     assert len(table) == 5 and len({len(line) for line in table}) == 1
     assert told[0].startswith("reading images") and told[-1] == "report and manifest"
     assert os.listdir(output.parent) == ["export"]
+
+
+def test_every_field_of_a_manifest_is_explained(whole):
+    manifest = json.loads((whole[0] / "manifest.json").read_text())
+    explained = [name.split(".") for name in FIELDS]
+    used = set()
+
+    def look(value, path):
+        for place, known in enumerate(explained):
+            pairs = zip(path, known, strict=False)
+            if len(path) >= len(known) and all(k in (p, "*") for p, k in pairs):
+                used.add(place)
+                return
+        assert isinstance(value, dict | list) and value, (
+            f"{'.'.join(path)}: no word on it"
+        )
+        fields = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, below in fields:
+            look(below, [*path, str(name)])
+
+    look(manifest, [])
+    # And nothing is explained that there is not.
+    assert len(used) == len(explained)
+
+
+def test_what_is_not_asked_for_is_left_out(tmp_path, model):
+    settings = ExportSettings(
+        ("float32",),
+        signatures=("decode",),
+        saved_model=False,
+        name="Faces",
+        model_version="1.2",
+    )
+    output = tmp_path / "export"
+    manifest = export(model, output, settings)
+    assert {p.name for p in output.iterdir()} == {
+        "decoder_float32.tflite",
+        "LICENCES.md",
+        "README.md",
+        "REPORT.md",
+        "manifest.json",
+    }
+    assert manifest["saved_model"] is None and manifest["saved_model_parity"] == {}
+    assert list(manifest["variants"][0]["parity"]) == ["decoder"]
+    report = (output / "REPORT.md").read_text()
+    assert report.startswith("# Faces, version 1.2\n\n**Take decoder_float32.tflite: ")
+    with pytest.raises(UserError, match="leave generate out of --signatures, or fit"):
+        export(model, output, ExportSettings(signatures=("decode", "generate")))
 
 
 def test_an_export_tells_a_stranger_nothing_of_where_it_was_made(

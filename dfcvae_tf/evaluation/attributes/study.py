@@ -130,7 +130,7 @@ def draw_edits(
     latent_dim = model.config.model.latent_dim
     vectors = attribute_vectors.load(vectors_dir, model.run, latent_dim)
     directions = [vectors.direction(edit) for edit in edits]
-    originals = chosen_images.load(model.config, data, images)
+    originals = chosen_images.load(model.config, data, images, model.ground)
     z_mean = model.encode(originals)[0]
     rows = []
     for image, original, z in zip(images, originals, z_mean, strict=True):
@@ -174,7 +174,7 @@ def draw_edits_by_prior(
         )
     edits = labels.read(text)
     attribute_vectors.check_rows(len(images), len(edits))
-    originals = chosen_images.load(model.config, data, images)
+    originals = chosen_images.load(model.config, data, images, model.ground)
     z_mean = model.encode(originals)[0]
     edited = {
         title: [
