@@ -50,9 +50,9 @@ def start_python(*arguments, cwd=ROOT, **environment: str) -> subprocess.Popen:
     )
 
 
-def run_python(*arguments, cwd=ROOT) -> subprocess.CompletedProcess:
-    """Runs Python in a process of its own to its end."""
-    with start_python(*arguments, cwd=cwd) as process:
+def run_python(*arguments, cwd=ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """Runs Python in a process of its own, with changes of the environment, to its end."""
+    with start_python(*arguments, cwd=cwd, **environment) as process:
         shown = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, *shown)
 

@@ -174,17 +174,47 @@ def test_the_saved_model_needs_tensorflow_alone(exported, model, tmp_path):
 
 @pytest.mark.slow
 def test_the_python_of_the_report_makes_the_picture_it_says(exported, model, tmp_path):
-    report = (exported / "REPORT.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
-    (tmp_path / "snippet.py").write_text(code)
-    for path in exported.glob("*.tflite"):
-        (tmp_path / path.name).symlink_to(path)
-    done = run_python("snippet.py", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    image = run_python_of_report(exported, "Python", tmp_path)
     noise = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
-    found = read_picture(tmp_path / "image.png").pixels / np.float32(255)
     nine = np.eye(10, dtype=np.float32)[[9]]
-    np.testing.assert_allclose(found, model.generate(noise, nine)[0], atol=1 / 255)
+    expected = model.generate(noise, nine)
+    np.testing.assert_allclose(image, expected, atol=1e-4)
+    found = read_picture(tmp_path / "image.png").pixels / np.float32(255)
+    np.testing.assert_allclose(found, expected[0], atol=1 / 255)
+
+
+@pytest.mark.slow
+def test_the_python_of_the_report_makes_the_same_on_a_gpu(exported, tmp_path):
+    device = find_device("auto")
+    if device is None:
+        pytest.skip("needs a GPU, or Chromium's in software")
+    images = []
+    for title, environment in (
+        ("Python", {}),
+        ("Python, on a GPU", device.environment),
+    ):
+        (tmp_path / title).mkdir()
+        images.append(
+            run_python_of_report(exported, title, tmp_path / title, **environment)
+        )
+    np.testing.assert_allclose(images[1], images[0], atol=1e-4)
+    assert (tmp_path / "Python, on a GPU" / "image.png").is_file()
+
+
+def run_python_of_report(
+    exported: Path, title: str, folder: Path, **environment: str
+) -> np.ndarray:
+    """Runs the code of a section as it stands; returns its `image`."""
+    report = (exported / "REPORT.md").read_text()
+    pattern = rf"^## {re.escape(title)}\n\n```python\n(.*?)```"
+    (code,) = re.findall(pattern, report, re.DOTALL | re.MULTILINE)
+    code += '\nnp.save("image.npy", image)\n'
+    (folder / "snippet.py").write_text(code)
+    for path in exported.glob("*.tflite"):
+        (folder / path.name).symlink_to(path)
+    done = run_python("snippet.py", cwd=folder, **environment)
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "image.npy")
 
 
 @pytest.mark.slow

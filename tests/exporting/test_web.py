@@ -16,8 +16,9 @@ import tensorflow as tf
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting import web
+from dfcvae_tf.exporting.device_form import device_decode
 from dfcvae_tf.exporting.joining import convert_prior, join
-from dfcvae_tf.exporting.report import snippets
+from dfcvae_tf.exporting.snippets import snippets
 from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.models.flow import CouplingFlow
 from dfcvae_tf.picture_files import read_picture
@@ -124,14 +125,15 @@ def _driver(tmp_path_factory):
     driver.quit()
 
 
-def convert(model, latent_dim, folder):
-    """Writes two variants of a decoder and returns their entries in the manifest."""
+def convert(network, decode, latent_dim, folder):
+    """Writes two variants of a decoder and returns their entries in the manifest.
+
+    `decode` makes images of latents with the weights of `network`.
+    """
     archive = tf.keras.export.ExportArchive()
-    archive.track(model)
+    archive.track(network)
     spec = tf.TensorSpec([1, latent_dim], tf.float32, name="z")
-    archive.add_endpoint(
-        "decode", lambda z: {"image": model(z, training=False)}, [spec]
-    )
+    archive.add_endpoint("decode", lambda z: {"image": decode(z)}, [spec])
     archive.write_out(str(folder / "saved_model"))
     variants = []
     for name in ("float32", "float16"):
@@ -172,9 +174,8 @@ def _digits(driver, tmp_path_factory):
     """An export of the bundled DFC-VAE and the run in Keras."""
     folder = tmp_path_factory.mktemp("digits")
     model = load_for_inference("pretrained:mnist_dfc_vae", prior="standard")
-    z = tf.keras.Input([len(RANGES)])
-    decoder = tf.keras.Model(z, tf.keras.activations.sigmoid(model.vae.decoder(z)))
-    variants = convert(decoder, len(RANGES), folder)
+    decode = device_decode(model.vae, model.vae.to_images)
+    variants = convert(model.vae.decoder, decode, len(RANGES), folder)
     write_manifest(folder, variants, RANGES, (28, 28, 1))
     web.write_web_page(folder, CHECKOUT_DIR)
     return folder, lambda z: model.decoder(z).numpy()
@@ -597,31 +598,45 @@ def test_without_a_learned_prior_latents_are_the_noise(digits, open_page):
 
 @pytest.mark.slow
 @pytest.mark.current_stack
+@pytest.mark.parametrize("accelerator", ["wasm", "webgpu"])
 @pytest.mark.parametrize("learned", [False, True])
 def test_the_javascript_of_the_report_draws_as_keras_does(
-    digits, drawn, open_page, tmp_path, learned
+    digits, drawn, open_page, driver, tmp_path, learned, accelerator
 ):
     source, keras, flow = drawn if learned else (*digits, None)
+    if accelerator == "webgpu" and not has_webgpu(driver, open_page, source):
+        pytest.skip("needs a WebGPU adapter")
     folder = tmp_path / "export"
     shutil.copytree(source, folder, copy_function=os.link)
     function = "generate" if learned else "decode"
     noise = np.random.default_rng(0).normal(size=(1, 5)).astype(np.float32)
     call = f"{function}({noise[0].tolist()})"
-    found = drawn_by_javascript(folder, open_page, call)
+    found = drawn_by_javascript(folder, open_page, call, accelerator)
     z = flow.from_noise(noise).numpy() if learned else noise
     np.testing.assert_allclose(found, keras(z)[0].repeat(3, axis=-1), atol=1 / 255)
 
 
-def drawn_by_javascript(folder, open_page, call):
+def has_webgpu(driver, open_page, folder) -> bool:
+    open_page(folder)  # only pages of a server have it
+    return driver.execute_async_script(
+        "navigator.gpu.requestAdapter().then((found) => arguments[0](found !== null))"
+    )
+
+
+def drawn_by_javascript(folder, open_page, call, accelerator="wasm"):
     """What a call of the report's code draws, [28, 28, 3] in [0, 1]."""
     manifest = {"prior": {}, **read_json(folder / "manifest.json")}
     for variant in manifest["variants"]:
         variant.setdefault("generator", None)
-    code = snippets(manifest)["javascript"]
+        variant["gpu"] = {key: {"whole": True} for key in ("decoder", "generator")}
+    code = snippets(manifest)["javascript"].code
+    assert 'accelerator = "wasm"' in code
+    code = code.replace('accelerator = "wasm"', f'accelerator = "{accelerator}"')
     # There is no bundler here.
     assert '"@litertjs/core"' in code and '"wasm/"' in code
     code = code.replace("@litertjs/core", "./litert/core.js")
     code = code.replace('"wasm/"', '"litert/wasm/"')
+    code += "\nwindow.whole = model.isFullyAccelerated;"
     code += f"\nwindow.picture = await {call};\n"
     (folder / "snippet.js").write_text(code)
     (folder / "index.html").unlink()
@@ -629,7 +644,9 @@ def drawn_by_javascript(folder, open_page, call):
         '<p id="status"><script type="module" src="snippet.js"></script>'
     )
     page = open_page(folder)
-    page.wait("return window.picture !== undefined")
+    # A GPU in software takes its time where other work is done, too.
+    page.wait("return window.picture !== undefined", seconds=100)
+    assert page.run("return window.whole")
     pixels = page.run("return [...picture.data]")
     return np.reshape(pixels, (28, 28, 4))[..., :3] / 255
 
@@ -812,7 +829,7 @@ def test_shapes_colours_and_attributes_come_from_the_manifest(
     directions = {"Wearing_Hat": random.normal(size=100), "Smiling": np.eye(100)[3]}
     write_manifest(
         tmp_path,
-        convert(model, 100, tmp_path),
+        convert(model, model, 100, tmp_path),
         [[-2.0, 2.0]] * 100,
         (6, 8, 3),
         attributes={name: list(values) for name, values in directions.items()},
