@@ -98,7 +98,7 @@ def test_other_networks_leave_out_two_runtimes_and_say_so_in_one_line(tmp_path):
 def test_a_short_run_measures_what_is_installed_and_names_what_is_not(monkeypatch):
     for name in ("CHECK_IMAGES", "CHECK_DIGITS", "CALIBRATION_IMAGES", "DRAWN"):
         monkeypatch.setattr(samples, name, 50)
-    unused = Latency(0.0, {}, {}, 0, 0, 1)
+    unused = Latency(0.0, {"1": 1.0}, {"1": 1.0}, 0, 0, 1)
     monkeypatch.setattr(exporter, "measure_latency", lambda path, signature: unused)
     monkeypatch.setattr(decoder_speed, "VARIANTS", ("float32",))
     monkeypatch.setattr(
