@@ -1,16 +1,18 @@
 """One decoder in several runtimes: TensorFlow, LiteRT, ONNX Runtime and PyTorch.
 
-Each function loads one for a number of threads. Importing this module imports none of them.
+Each function loads one for a number of threads, or on a GPU. Importing this module imports none of them.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dfcvae_tf.exporting.accelerator import Device
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 
-# z [1, D] float32 -> image [1, H, W, C] float32 in [0, 1]
+# z [N, D] float32 -> image [N, H, W, C] float32 in [0, 1], N as the source has it
 Decode = Callable[[np.ndarray], np.ndarray]
 
 
@@ -60,6 +62,39 @@ def tflite_generate(path: Path, num_threads: int) -> Decode:
     """The same with a prior in front of the decoder: from noise."""
     function = TFLiteFunction(path, "generate", num_threads)
     return lambda noise: function.call(noise)["image"]
+
+
+def gpu_decode(source: tuple[Path, Device], num_threads: int) -> Decode:
+    """A .tflite file in LiteRT, all of it on a GPU in 32 bits.
+
+    Args:
+      source: the file, and where it runs.
+      num_threads: of the CPU, which has nothing to do.
+    """
+    path, device = source
+    os.environ.update(device.environment)
+    from ai_edge_litert.compiled_model import (
+        CompiledModel,
+        GpuOptions,
+        HardwareAccelerator,
+        Options,
+    )
+
+    options = Options(
+        hardware_accelerators=HardwareAccelerator.GPU,
+        gpu_options=GpuOptions(enforce_f32=True),
+    )
+    model = CompiledModel.from_file(str(path), options=options)
+    inputs = {"z": model.create_input_buffer_by_name("decode", "z")}
+    image = model.create_output_buffer_by_name("decode", "image")
+    shape = model.get_output_tensor_details("decode")["image"]["shape"]
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        inputs["z"].write(z)
+        model.run_by_name("decode", inputs, {"image": image})
+        return image.read(int(np.prod(shape)), np.float32).reshape(shape)
+
+    return decode
 
 
 def saved_model_decode(path: Path, num_threads: int) -> Decode:
