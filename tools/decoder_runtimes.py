@@ -3,6 +3,8 @@
 Each function loads one for a number of threads, or on a GPU. Importing this module imports none of them.
 """
 
+import concurrent.futures
+import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 
 from dfcvae_tf.exporting.accelerator import Device
 from dfcvae_tf.exporting.runtime import TFLiteFunction
+from dfcvae_tf.messages import held_back_messages
 
 # z [N, D] float32 -> image [N, H, W, C] float32 in [0, 1], N as the source has it
 Decode = Callable[[np.ndarray], np.ndarray]
@@ -40,8 +43,29 @@ def torch_decode(source: tuple[dict[str, np.ndarray], str], num_threads: int) ->
     return decode
 
 
+def write_onnx(source: tuple[dict[str, np.ndarray], str], path: Path) -> None:
+    """Writes the article's decoder for `onnx_decode`, in a process of its own.
+
+    With TensorFlow in the same one, the Triton that PyTorch imports crashes it.
+
+    Args:
+      source: the arguments of `torch_decoder.ArticleDecoder`.
+      path: of the file.
+    """
+    apart = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, apart) as pool:
+        pool.submit(_write_onnx_here, source, path).result()
+
+
+def _write_onnx_here(source: tuple[dict[str, np.ndarray], str], path: Path) -> None:
+    with held_back_messages():
+        from tools import torch_decoder
+
+        torch_decoder.write_onnx(torch_decoder.ArticleDecoder(*source), path)
+
+
 def onnx_decode(path: Path, num_threads: int) -> Decode:
-    """A file of `torch_decoder.write_onnx` in ONNX Runtime."""
+    """A file of `write_onnx` in ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -4,11 +4,9 @@ All decode the same latents one by one, from and to NumPy arrays, and must show 
 shows. They have their turns in rounds: what else the machine does hits all of them alike.
 """
 
-import concurrent.futures
 import contextlib
 import importlib.util
 import math
-import multiprocessing
 import sys
 import tempfile
 import time
@@ -198,22 +196,11 @@ def _other_runtimes(model: Any, scratch: Path) -> dict[str, Runtime | str]:
     found["PyTorch"] = Runtime(decoder_runtimes.torch_decode, source, num_bytes)
     if _installed("onnxruntime", "onnxscript"):
         path = scratch / "decoder.onnx"
-        # With TensorFlow in the process, the Triton that PyTorch imports crashes it.
-        apart = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(1, apart) as pool:
-            pool.submit(_write_onnx, source, path).result()
+        decoder_runtimes.write_onnx(source, path)
         found["ONNX Runtime"] = Runtime(
             decoder_runtimes.onnx_decode, path, path.stat().st_size
         )
     return found
-
-
-def _write_onnx(source: tuple[dict[str, np.ndarray], str], path: Path) -> None:
-    """Writes the decoder for ONNX Runtime, see `decoder_runtimes.torch_decode`."""
-    with held_back_messages():
-        from tools import torch_decoder
-
-        torch_decoder.write_onnx(torch_decoder.ArticleDecoder(*source), path)
 
 
 def _installed(*packages: str) -> bool:
