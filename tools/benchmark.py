@@ -5,7 +5,8 @@
   python -m tools.benchmark perceptual
                                       a perceptual model's distances, against VGG19's
   python -m tools.benchmark evaluate  seconds and peak memory of an evaluation, by size
-  python -m tools.benchmark export    microseconds per decoded picture, in each runtime
+  python -m tools.benchmark export    microseconds per decoded picture, in each runtime, and
+                                      pictures per second in batches, on CPU and GPU
   python -m tools.benchmark priors    priors of all kinds for one run: fit, samples, cost
   python -m tools.benchmark edits     ways to give images an attribute: reached, and kept
 
@@ -31,7 +32,13 @@ from dfcvae_tf.config import apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.names import QUOTING
 from dfcvae_tf.presets import PRESETS, preset_config
-from tools import data_rates, decoder_speed, evaluation_cost, training_speed
+from tools import (
+    batch_speed,
+    data_rates,
+    decoder_speed,
+    evaluation_cost,
+    training_speed,
+)
 
 DEFAULT_RUN = "pretrained:mnist_dfc_vae"
 # Flags that only some commands have.
@@ -229,17 +236,19 @@ def perceptual(values: flags.FlagValues) -> None:
 
 
 def export(values: flags.FlagValues) -> None:
-    """Prints how long each runtime takes to decode one picture."""
+    """Prints how long each runtime takes to decode a picture, and how batches fare."""
     refuse_other_commands(values, "export", COMMANDS_OF)
     given: dict[str, Any] = values.flag_values_dict()
+    run_dir, repeats = given["run_dir"] or DEFAULT_RUN, given["repeats"] or 200
     report = decoder_speed.compare(
-        given["run_dir"] or DEFAULT_RUN,
+        run_dir,
         (given["dataset"], given["data_dir"], given["offline"]),
         _parse_threads(given["threads"]),
-        given["repeats"] or 200,
+        repeats,
         given["rounds"],
     )
-    print(report)
+    print(report, flush=True)
+    print(f"\n{batch_speed.compare(run_dir, repeats, given['rounds'])}")
 
 
 def priors(values: flags.FlagValues) -> None:

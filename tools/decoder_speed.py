@@ -29,9 +29,9 @@ from tools.contestants import Contestant, answer
 # Largest difference of a float32 picture from Keras' with which it still counts as one.
 MAX_ERROR = 1e-4
 NUM_LATENTS = 32
-# Calls before each measurement, and seconds before those: threads of the one before may
+# Pictures before each measurement, and seconds before those: threads of the one before may
 # still be waiting for work at full speed.
-WARM_UP_CALLS = 30
+WARM_UP_PICTURES = 30
 PAUSE_S = 0.05
 BASE = "TensorFlow SavedModel"
 LITERT_FLOAT32 = "LiteRT float32"
@@ -50,16 +50,18 @@ class Runtime:
     """One way to decode.
 
     Attributes:
-      load: (source, number of threads) -> what decodes one picture.
+      load: (source, number of threads) -> what decodes a batch.
       source: what it loads.
       num_bytes: size of the source on disk.
       max_error: largest difference from Keras' pictures that is allowed.
+      batch_size: pictures per call; NUM_LATENTS is a multiple of it.
     """
 
     load: Callable[[Any, int], decoder_runtimes.Decode]
     source: Any
     num_bytes: int
     max_error: float = MAX_ERROR
+    batch_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Speed:
     Attributes:
       num_bytes: size on disk.
       first_us: microseconds of the first call after loading.
-      times_us: [rounds, repeats] microseconds per picture.
+      times_us: [rounds, calls] microseconds per call.
       peak_mib: highest resident memory of the process.
     """
 
@@ -194,11 +196,8 @@ def _other_runtimes(model: Any, scratch: Path) -> dict[str, Runtime | str]:
     num_bytes = sum(array.nbytes for array in arrays.values())
     found["PyTorch"] = Runtime(decoder_runtimes.torch_decode, source, num_bytes)
     if _installed("onnxruntime", "onnxscript"):
-        from tools import torch_decoder
-
         path = scratch / "decoder.onnx"
-        with held_back_messages():
-            torch_decoder.write_onnx(torch_decoder.ArticleDecoder(*source), path)
+        decoder_runtimes.write_onnx(source, path)
         found["ONNX Runtime"] = Runtime(
             decoder_runtimes.onnx_decode, path, path.stat().st_size
         )
@@ -225,10 +224,10 @@ def measure(
 
     Args:
       runtimes: name -> what is measured.
-      latents: [K, D] float32, decoded one by one.
+      latents: [K, D] float32, decoded in batches of the runtime's size.
       pictures: [K, H, W, C], what should come of them.
       num_threads: of each runtime.
-      repeats: pictures per round.
+      repeats: pictures per round, at least one call.
       rounds: how often each has its turn.
 
     Raises:
@@ -238,8 +237,9 @@ def measure(
         contestants = {}
         for name, runtime in runtimes.items():
             _say(f"{_threads(num_threads)}: {name}")
+            batches = np.split(latents, len(latents) // runtime.batch_size)
             contestant = Contestant(
-                serve_decoding, runtime.load, runtime.source, num_threads, latents
+                serve_decoding, runtime.load, runtime.source, num_threads, batches
             )
             stack.callback(contestant.close)
             _, made = contestant.facts
@@ -274,29 +274,30 @@ def serve_decoding(
     load: Callable[[Any, int], decoder_runtimes.Decode],
     source: Any,
     num_threads: int,
-    latents: np.ndarray,
+    batches: Sequence[np.ndarray],
 ) -> None:
     """Decodes in a process of its own, for `Contestant`.
 
     Facts: microseconds of the first call; all pictures. Work: decoding so many.
-    Answers: microseconds of each picture, and the peak memory so far in MiB.
+    Answers: microseconds of each call, and the peak memory so far in MiB.
     """
-    rows = np.split(latents, len(latents))
+    size = len(batches[0])
     with held_back_messages():
         decode = load(source, num_threads)
 
     def time_us(index: int) -> float:
         start = time.perf_counter()
-        decode(rows[index % len(rows)])
+        decode(batches[index % len(batches)])
         return (time.perf_counter() - start) * 1e6
 
     def work(count: int) -> tuple[np.ndarray, float]:
-        for index in range(WARM_UP_CALLS):
-            decode(rows[index % len(rows)])
-        times_us = np.array([time_us(index) for index in range(count)])
+        for index in range(max(1, WARM_UP_PICTURES // size)):
+            decode(batches[index % len(batches)])
+        calls = max(1, count // size)
+        times_us = np.array([time_us(index) for index in range(calls)])
         return times_us, latency.peak_memory_bytes() / 2**20
 
-    answer(pipe, (time_us(0), np.concatenate([decode(row) for row in rows])), work)
+    answer(pipe, (time_us(0), np.concatenate([*map(decode, batches)])), work)
 
 
 def table(measured: Mapping[str, Speed], num_threads: int) -> str:

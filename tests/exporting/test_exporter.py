@@ -115,7 +115,7 @@ def test_an_export_holds_what_its_manifest_says(whole):
         *names,
         "1.000 (1.500) ms",
         "ai_edge_litert",
-        "runSignature",
+        "CompiledModel.create(",
         "LiteRt",
     ]:
         assert name in report
@@ -235,8 +235,10 @@ def test_with_a_learned_prior_pictures_are_drawn_through_it(tmp_path, flow_model
 
     report = (output / "REPORT.md").read_text()
     assert "`prior.tflite`" in report and "class Generator(" in report
-    assert 'runSignature(\n            mapOf<String, Any>("noise"' in report
-    (code,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
+    assert "writeFloat(FloatArray(6) { noise[it % 3] })" in report
+    (code,) = re.findall(
+        r"^## Python\n\n```python\n(.*?)```", report, re.DOTALL | re.MULTILINE
+    )
     assert "generator_float32.tflite" in code
     done = run_python("-c", code, cwd=output)
     assert done.returncode == 0, done.stderr
@@ -268,8 +270,10 @@ def test_labels_go_with_the_noise_into_what_draws(tmp_path, labelled_model):
 
     report = (output / "REPORT.md").read_text()
     assert "1 = of this class; all 0 = any picture" in report
-    assert '"label" to Array(1) { label }' in report
-    (code,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
+    assert 'inputs.getValue("label").writeFloat(label)' in report
+    (code,) = re.findall(
+        r"^## Python\n\n```python\n(.*?)```", report, re.DOTALL | re.MULTILINE
+    )
     done = run_python("-c", code, cwd=output)
     assert done.returncode == 0, done.stderr
     shown = read_picture(output / "image.png").pixels / np.float32(255)

@@ -54,3 +54,12 @@ def test_what_they_take_is_not():
     )
     for content in exported(vae).values():
         assert refusals(content) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("padding", ["same", "replicate"])
+@pytest.mark.parametrize("network", ["hou128", "facenet128"])
+def test_they_take_the_large_networks_of_faces(network, padding):
+    config = ModelConfig(network=network, latent_dim=6, decoder_padding=padding)
+    for content in exported(build_vae(config, (128, 128, 3), "float32")).values():
+        assert refusals(content) == []

@@ -8,14 +8,19 @@ def test_export_compares_the_bundled_decoder_unless_told_otherwise(monkeypatch, 
     monkeypatch.setattr(
         benchmark.decoder_speed, "compare", lambda *given: f"compared {given}"
     )
+    monkeypatch.setattr(
+        benchmark.batch_speed, "compare", lambda *given: f"batches {given}"
+    )
     assert run_here(benchmark, "export") == 0
     images = "(None, None, False)"
     expected = f"compared ('pretrained:mnist_dfc_vae', {images}, [1, 2], 200, 5)"
+    expected += "\n\nbatches ('pretrained:mnist_dfc_vae', 200, 5)"
     assert capsys.readouterr().out.strip() == expected
     arguments = ["--run_dir=x", "--threads=4, 1,4", "--repeats=7", "--rounds=2"]
     assert run_here(benchmark, "export", *arguments, "--dataset=folder:y") == 0
     images = "('folder:y', None, False)"
-    assert capsys.readouterr().out.strip() == f"compared ('x', {images}, [4, 1], 7, 2)"
+    expected = f"compared ('x', {images}, [4, 1], 7, 2)\n\nbatches ('x', 7, 2)"
+    assert capsys.readouterr().out.strip() == expected
 
 
 def test_training_and_data_get_what_was_asked_for(monkeypatch, capsys):

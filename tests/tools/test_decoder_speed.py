@@ -41,6 +41,14 @@ def test_every_runtime_has_its_turn_in_every_round():
         assert 10 < found.peak_mib < 500  # Python and NumPy
 
 
+def test_pictures_are_counted_in_batches():
+    threes = Runtime(operator.getitem, [None, np.tanh], num_bytes=7, batch_size=3)
+    measured = decoder_speed.measure(
+        {"a": threes}, LATENTS, np.tanh(LATENTS), num_threads=1, repeats=7, rounds=2
+    )
+    assert measured["a"].times_us.shape == (2, 2)  # two calls make six pictures
+
+
 @pytest.mark.parametrize(
     ("decode", "difference"), [(np.sin, r"8\.0e-02"), (np.sqrt, "nan")]
 )

@@ -44,9 +44,6 @@ def test_pytorch_shows_what_keras_does(vae, latents):
 def test_onnx_runtime_shows_what_keras_does(vae, latents, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    from tools import torch_decoder
-
     path = tmp_path / "decoder.onnx"
-    decoder = torch_decoder.ArticleDecoder(get_arrays(vae.decoder), vae.decoder_output)
-    torch_decoder.write_onnx(decoder, path)
+    decoder_runtimes.write_onnx((get_arrays(vae.decoder), vae.decoder_output), path)
     assert_decodes(decoder_runtimes.onnx_decode(path, num_threads=1), vae, latents)
