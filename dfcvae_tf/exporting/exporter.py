@@ -329,8 +329,9 @@ class _Export:
         latency = measure_latency(path, signature)
         gpu = None
         if signature in NETWORKS:
-            some = self.gate.some(signature, self.rows or 1)
-            gpu = check_on_gpu(self.device, content, signature, variant, *some)
+            rows = self.rows or 1
+            some = self.gate.some(signature, rows)
+            gpu = check_on_gpu(self.device, content, signature, variant, rows, *some)
         return File(variant, signature, name, len(content), parity, latency, gpu)
 
     def _convert(self, variant: str, signature: str) -> bytes:

@@ -61,7 +61,7 @@ def test_every_network_runs_whole_and_makes_what_cpus_do(
         values = given[signature]
         # Of the file: 16-bit weights that no training made differ by more than is allowed.
         expected = TFLiteFunction(content, signature, 2)(values)
-        check = check_on_gpu(device, content, signature, variant, [values], expected)
+        check = check_on_gpu(device, content, signature, variant, 1, [values], expected)
         assert check.whole and check.device == device.name, check.refused
         assert set(check.max_error) == {"float32", "float16"}
 
@@ -71,13 +71,15 @@ def test_the_gpu_refuses_what_the_table_says_it_does(device, function, reason):
     content = tflite_file(function, X)
     with pytest.raises(Failure):
         run_whole(device, content, "decode", [X])
-    check = check_on_gpu(device, content, "decode", "float32", [X], {})
+    check = check_on_gpu(device, content, "decode", "float32", 1, [X], {})
     assert not check.whole and any(reason in told for told in check.refused)
 
 
 def test_other_results_are_no_match(device):
     content = tflite_file(tf.nn.relu, X)
-    check = check_on_gpu(device, content, "decode", "float32", [X], {"image": X + 0.01})
+    check = check_on_gpu(
+        device, content, "decode", "float32", 1, [X], {"image": X + 0.01}
+    )
     assert not check.whole and "other results in float32, by 0.01" in check.refused
 
 
@@ -100,7 +102,7 @@ def test_a_driver_that_crashes_or_hangs_is_said(code, reason, monkeypatch):
     )
     device = accelerator.Device("broken", {})
     content = tflite_file(tf.nn.relu, X)
-    check = check_on_gpu(device, content, "decode", "float32", [X], {"image": X})
+    check = check_on_gpu(device, content, "decode", "float32", 1, [X], {"image": X})
     assert not check.whole and reason in check.refused[0]
     assert check.device == "broken"
 

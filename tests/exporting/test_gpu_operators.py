@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dfcvae_tf.config import ModelConfig
+from dfcvae_tf.exporting.gpu_check import check_on_gpu
 from dfcvae_tf.exporting.gpu_operators import refusals
 from dfcvae_tf.models.vae import build_vae
 from tests.exporting.files import exported, tflite_file
@@ -63,3 +64,12 @@ def test_they_take_the_large_networks_of_faces(network, padding):
     config = ModelConfig(network=network, latent_dim=6, decoder_padding=padding)
     for content in exported(build_vae(config, (128, 128, 3), "float32")).values():
         assert refusals(content) == []
+
+
+def test_several_rows_per_call_are_taken_only_where_a_gpu_was_seen_to_be_right():
+    two = np.repeat(X, 2, axis=0)
+    content = tflite_file(tf.nn.relu, two)
+    check = check_on_gpu(None, content, "decode", "float32", 2, [two], {"image": two})
+    assert not check.whole and "2 rows per call" in check.refused[0]
+    one = tflite_file(tf.nn.relu, X)
+    assert check_on_gpu(None, one, "decode", "float32", 1, [X], {"image": X}).whole
