@@ -22,7 +22,7 @@ def test_indices_and_files_come_in_the_order_they_were_given(tmp_path):
     path.write_bytes(images_lib.encode_png(digits[5]))
     chosen = [chosen_images.parse(text) for text in ("9", str(path), "0", "9")]
     assert chosen == [9, str(path), 0, 9]
-    found = chosen_images.load(CONFIG, DataConfig(), chosen)
+    found = chosen_images.load(CONFIG, DataConfig(), chosen, None)
     np.testing.assert_allclose(found, digits[[9, 5, 0, 9]], atol=1e-6)
 
 
