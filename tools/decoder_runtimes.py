@@ -1,6 +1,7 @@
 """One decoder in several runtimes: TensorFlow, LiteRT, ONNX Runtime and PyTorch.
 
-Each function loads one for a number of threads, or on a GPU. Importing this module imports none of them.
+Each function loads one for a number of threads, or on a GPU. Importing this module imports
+none of them.
 """
 
 import concurrent.futures
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dfcvae_tf.exporting.accelerator import Device
+from dfcvae_tf.exporting.accelerator import Device, compile_here
 from dfcvae_tf.exporting.runtime import TFLiteFunction
 from dfcvae_tf.messages import held_back_messages
 
@@ -97,18 +98,7 @@ def gpu_decode(source: tuple[Path, Device], num_threads: int) -> Decode:
     """
     path, device = source
     os.environ.update(device.environment)
-    from ai_edge_litert.compiled_model import (
-        CompiledModel,
-        GpuOptions,
-        HardwareAccelerator,
-        Options,
-    )
-
-    options = Options(
-        hardware_accelerators=HardwareAccelerator.GPU,
-        gpu_options=GpuOptions(enforce_f32=True),
-    )
-    model = CompiledModel.from_file(str(path), options=options)
+    model = compile_here(path, "float32")
     inputs = {"z": model.create_input_buffer_by_name("decode", "z")}
     image = model.create_output_buffer_by_name("decode", "image")
     shape = model.get_output_tensor_details("decode")["image"]["shape"]

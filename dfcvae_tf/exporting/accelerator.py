@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -176,8 +177,15 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     return told[0].strip() if told else f"it ended with exit code {done.returncode}"
 
 
-def _run_here(name: str, signature: str, precision: str) -> None:
-    """Runs in this process what a folder holds, and leaves the results there."""
+def compile_here(path: Path, precision: str) -> Any:
+    """LiteRT's CompiledModel of a file, in this process, on its GPU and nowhere else.
+
+    With any operator that a GPU has not, LiteRT raises an error or ends the process.
+
+    Args:
+      path: of the file.
+      precision: one of PRECISIONS.
+    """
     from ai_edge_litert.compiled_model import (
         CompiledModel,
         GpuOptions,
@@ -185,15 +193,17 @@ def _run_here(name: str, signature: str, precision: str) -> None:
         Options,
     )
 
-    folder = Path(name)
-    # GPU alone: with any operator that it has not, there is an error and no result.
-    model = CompiledModel.from_file(
-        str(folder / "model.tflite"),
-        options=Options(
-            hardware_accelerators=HardwareAccelerator.GPU,
-            gpu_options=GpuOptions(enforce_f32=precision == "float32"),
-        ),
+    options = Options(
+        hardware_accelerators=HardwareAccelerator.GPU,
+        gpu_options=GpuOptions(enforce_f32=precision == "float32"),
     )
+    return CompiledModel.from_file(str(path), options=options)
+
+
+def _run_here(name: str, signature: str, precision: str) -> None:
+    """Runs in this process what a folder holds, and leaves the results there."""
+    folder = Path(name)
+    model = compile_here(folder / "model.tflite", precision)
     if not model.is_fully_accelerated():
         sys.exit("Failure: only a part of its operators ran there")
     inputs = model.get_input_tensor_details(signature)

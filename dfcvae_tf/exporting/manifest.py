@@ -109,7 +109,7 @@ def build_manifest(
     process = describe_process(_PACKAGES)
     passed = {(f.variant, f.signature): f for f in files if not f.failures}
     listed = file_list(folder)
-    prior = _prior(model, passed)
+    prior = _prior(model, settings, passed)
     variants = [
         _variant(name, passed)
         for name in settings.variants
@@ -262,7 +262,8 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
         "image": images,
         LABEL: [batch, model.prior.num_labels],
     }
-    signatures = {name: SIGNATURES[name] for name in NETWORKS}
+    names = () if settings.saved_model else settings.signatures
+    signatures = {name: SIGNATURES[name] for name in names or NETWORKS}
     if model.has_learned_prior:
         signatures |= PRIOR_SIGNATURES
     return {
@@ -279,7 +280,11 @@ def _signatures(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
     }
 
 
-def _prior(model: LoadedRun, passed: Mapping[tuple[str, str], File]) -> dict[str, Any]:
+def _prior(
+    model: LoadedRun,
+    settings: ExportSettings,
+    passed: Mapping[tuple[str, str], File],
+) -> dict[str, Any]:
     """What pictures are drawn from, and how: noise goes into `signature`."""
     if not model.has_learned_prior:
         return {
@@ -291,10 +296,11 @@ def _prior(model: LoadedRun, passed: Mapping[tuple[str, str], File]) -> dict[str
     facts = read_facts(model.run)
     assert facts is not None
     file = passed["float32", "from_noise"]
+    joined = not settings.signatures or "generate" in settings.signatures
     return {
         **facts,
         "noise": "standard normal",
-        "signature": "generate",
+        "signature": "generate" if joined else "from_noise",
         "file": file.name,
         "bytes": file.num_bytes,
         "parity": _parity(file.parity),

@@ -16,6 +16,9 @@ _DRAWING = {
     "from standard normal noise: the prior, in float32 in all of them, then the decoder. "
     "`prior.tflite` is the prior by itself: `from_noise(noise) -> z` and back, "
     "`to_noise(z) -> noise`.{labels}",
+    "from_noise": "A picture is drawn by `from_noise(noise) -> z` of `prior.tflite` from "
+    "standard normal noise, then by `decode(z) -> image`; `to_noise(z) -> noise` is the way "
+    "back.{labels}",
     "decode": "A picture is drawn by `decode` of a `decoder_*.tflite` from a standard normal "
     "`z`.",
 }
@@ -32,14 +35,20 @@ def render_report(manifest: Manifest) -> str:
     checks = manifest["checks"]
     in_saved_model = ""
     if manifest["saved_model"]:
-        in_saved_model = f", and both in `{manifest['saved_model']}/` for TensorFlow"
+        in_saved_model = (
+            f", and all of it in `{manifest['saved_model']}/` for TensorFlow"
+        )
+    encoder = encode = ""
+    if any(variant["encoder"] for variant in manifest["variants"]):
+        encoder = " and its encoder"
+        encode = ", `encode(image) -> z_mean, z_log_var`"
     shape = f"{image['height']}x{image['width']}x{image['channels']}"
     about = (
         f"A decoder from {latent['dim']} latents to {shape} images "
-        f"({image['color_order']}, float32 in [0, 1]) and its encoder, in "
+        f"({image['color_order']}, float32 in [0, 1]){encoder}, in "
         f"{len(manifest['variants'])} variants{in_saved_model}. Rows per call: "
         f"{manifest['batch_size']}. Signatures: "
-        "`decode(z) -> image`, `encode(image) -> z_mean, z_log_var`. All else is in "
+        f"`decode(z) -> image`{encode}. All else is in "
         "`manifest.json`."
     )
     how_checked = (
@@ -57,7 +66,11 @@ def render_report(manifest: Manifest) -> str:
     opening = [taken]
     if said := restriction(manifest["licences"]):
         opening.append(said)
-    for text in (*opening, about, drawing):
+    code = (
+        "The code is for the first, most exact file that draws; any other of its kind takes "
+        "its place, such as the one above."
+    )
+    for text in (*opening, about, drawing, code):
         lines += [text, ""]
     for snippet in snippets(manifest).values():
         lines += [f"## {snippet.title}", "", f"```{snippet.language}", snippet.code]
@@ -112,7 +125,7 @@ def _about_labels(prior: dict[str, Any]) -> str:
     labels = prior["labels"]
     names = ", ".join(labels["names"])
     return (
-        " All three take `label` as well, a number for each of the "
+        " They take `label` as well, a number for each of the "
         f"{labels['kind']} {names}, in this order: 0 = not asked for, "
         f"{MEANINGS[labels['kind']]}; all 0 = any picture."
     )

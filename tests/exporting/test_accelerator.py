@@ -37,7 +37,7 @@ NETWORKS = [
             (("hou64", 64), ("facenet64", 64)), ("same", "replicate")
         )
     ),
-    # They share the code of the small ones.
+    # They share the code of the small ones, and untrained they make large latents.
     *(
         pytest.param(
             name, (128, 128, 3), {"decoder_padding": padding}, marks=pytest.mark.slow
@@ -48,19 +48,22 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize(("network", "shape", "settings"), NETWORKS)
-def test_every_network_runs_whole_and_makes_what_cpus_do(
-    device, network, shape, settings
-):
+def test_every_network_runs_whole_and_makes_the_same(device, network, shape, settings):
     config = ModelConfig(network=network, latent_dim=6, **settings)
     vae = build_vae(config, shape, "float32")
     rng = np.random.default_rng(0)
     z = rng.normal(size=(2, 6)).astype(np.float32)
     images = rng.random((2, *shape), np.float32)
-    given = {"decode": z, "encode": images}
+    z_mean, z_log_var = (code.numpy() for code in vae.encoder(images))
+    made = {
+        "decode": (z, {"image": vae.to_images(vae.decoder(z)).numpy()}),
+        "encode": (images, {"z_mean": z_mean, "z_log_var": z_log_var}),
+    }
     for (signature, variant), content in exported(vae).items():
-        values = given[signature]
-        # Of the file: 16-bit weights that no training made differ by more than is allowed.
-        expected = TFLiteFunction(content, signature, 2)(values)
+        values, expected = made[signature]
+        if variant == "float16" and shape[0] == 128:
+            # Weights of 16 bits alone take them farther from Keras than is allowed.
+            expected = TFLiteFunction(content, signature, 2)(values)
         check = check_on_gpu(device, content, signature, variant, 1, [values], expected)
         assert check.whole and check.device == device.name, check.refused
         assert set(check.max_error) == {"float32", "float16"}
