@@ -21,6 +21,8 @@ AXES, MOVES, SHIFT, STRETCH, OVERLAP, COMMON = NAMES = (
     "label_overlap",
     "label_common",
 )
+# Several labels together may stretch by as much, even if each does by less.
+SLIGHT = 0.2
 
 
 class LabelMap:
@@ -43,9 +45,10 @@ class LabelMap:
             label asked for, and in the second half of one that shall not be: steps along
             the first axes, and by how much of them distances grow, above -1; where several
             may be asked for (M = A, an axis each, and K a multiple of A) also
-            "label_overlap" [A, A], correlations of latents along the first axes, and
-            "label_common" [2 A, 2 A], how much labels have in common of what they do to
-            distances, from 0 to 1; without it (K = A), as much as they overlap.
+            "label_overlap" [A, A], correlations of latents along the first axes, in the
+            row of a label that is to leave others their shares less than that, and
+            where K > A "label_common" [2 A, 2 A], how much labels have in common of what
+            they do to distances, from 0 to 1; else that is as much as they overlap.
         """
         self._axes, self._moves = parameters[AXES], parameters[MOVES]
         self._stretch = parameters[STRETCH]
@@ -56,7 +59,9 @@ class LabelMap:
             overlap = np.tile(parameters[OVERLAP], (2, 2))
             # Squares are the shares of variance that labels have in common.
             self._shares = np.square(overlap)
-            self._common = parameters.get(COMMON, np.abs(overlap))
+            self._common = np.abs(overlap)
+            if len(self._moves) > len(parameters[OVERLAP]):
+                self._common = parameters[COMMON]
 
     def __call__(self, x: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """[N, D] and label [N, A] -> [N, D], float32."""
@@ -82,13 +87,13 @@ class LabelMap:
         """x [N, D] that is `_stretched` to y, by steps that devices have.
 
         By Chebyshev's iteration (Golub and Varga 1961): eigenvalues lie between 1 + the
-        smallest and 1 + the largest stretch, see `_of`, and there are as many steps as
-        float32 takes.
+        smallest and 1 + the largest stretch (see `_of`) or `SLIGHT`, and there are as many
+        steps as float32 takes.
         """
-        low = min(0.0, float(np.min(self._stretch)))
-        high = max(0.0, float(np.max(self._stretch)))
+        low = min(-SLIGHT, float(np.min(self._stretch)))
+        high = max(SLIGHT, float(np.max(self._stretch)))
         center = 1.0 + (low + high) / 2
-        rate = max((high - low) / 2 / center, 1e-3)
+        rate = (high - low) / 2 / center
         shrinking = rate / (1.0 + math.sqrt(1.0 - rate**2))  # of errors, a step
         x = change = y / center
         weight = 2.0

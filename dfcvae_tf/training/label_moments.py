@@ -18,6 +18,7 @@ from dfcvae_tf.models.label_map import (
     MOVES,
     OVERLAP,
     SHIFT,
+    SLIGHT,
     STRETCH,
     LabelMap,
 )
@@ -109,7 +110,9 @@ def moments_of_attributes(
         shift[:, np.newaxis] * diagonal,
         np.concatenate(stretch[:, :, np.newaxis] * diagonal, axis=1),
     )
-    overlap = axes.T @ covariance @ axes
+    # A mean that is more a matter of chance is to leave others their shares.
+    weight = np.minimum(1.0, kept / np.maximum(kept.T, 1e-12))
+    overlap = axes.T @ covariance @ axes * np.sqrt(weight)
     common = _in_common(directions, stretch)
     return moments | {
         OVERLAP: overlap.astype(np.float32),
@@ -171,17 +174,18 @@ def _in_common(directions: np.ndarray, stretch: np.ndarray) -> np.ndarray:
     distance shrinks or grows by more than it would with one of them: of labels k and l that
     narrow by S_k and S_l along directions W_k and W_l, that is the spectral norm of
     sqrt(S_k) W_k' W_l sqrt(S_l) in units of the largest S_k and S_l; so of those that widen.
+    A label that does little is to leave the others their shares: no unit is below `SLIGHT`.
 
     Args:
       directions: [1 + Q, D, A] unit vectors, those of a label at right angles.
       stretch: [1 + Q, 2 A], along them.
 
     Returns:
-      [2 A, 2 A], 1 of a label with itself.
+      [2 A, 2 A], at most 1.
     """
     most = np.zeros((stretch.shape[1],) * 2)
     for part in (np.maximum(-stretch, 0.0), np.maximum(stretch, 0.0)):
-        part = np.sqrt(part / np.maximum(part.max(axis=0), 1e-12))
+        part = np.sqrt(part / np.maximum(part.max(axis=0), SLIGHT))
         scaled = np.tile(directions, (1, 1, 2)) * part[:, np.newaxis]
         blocks = np.einsum("idk,jdl->klij", scaled, scaled, optimize=True)
         most = np.maximum(most, np.linalg.norm(blocks, 2, axis=(2, 3)))
