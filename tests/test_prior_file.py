@@ -8,10 +8,11 @@ import pytest
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_arrays, read_json, write_arrays, write_json
-from dfcvae_tf.labels import CLASSES, Labels
+from dfcvae_tf.labels import ATTRIBUTES, CLASSES, Labels
 from dfcvae_tf.models.flow import CouplingFlow, initial_parameters
 from dfcvae_tf.models.prior import StandardNormal
 from dfcvae_tf.prior_file import read_facts, save_prior
+from dfcvae_tf.training.label_moments import moments_of_attributes
 from tests.programs import untrained_run
 
 
@@ -120,6 +121,34 @@ def test_labels_lie_beside_the_prior_that_knows_them(run):
             load_for_inference(run.path)
     save_prior(run, "flow", parameters, {})
     with pytest.raises(UserError, match="prior.npz is damaged"):
+        load_for_inference(run.path)
+
+
+def test_what_attributes_do_lies_beside_it_as_well(run):
+    rng = np.random.default_rng(0)
+    label = rng.choice([-1, 1], (200, 2)).astype(np.int8)
+    z_mean = rng.normal(size=(200, 5)).astype(np.float32)
+    z_mean[:, :2] += label
+    parameters = initial_parameters(np.ones(5), np.full(5, 2.0), seed=0, num_labels=2)
+    parameters |= moments_of_attributes(z_mean, np.zeros_like(z_mean), label)
+    facts = {"labels": Labels(ATTRIBUTES, ("Blond_Hair", "Young")).facts()}
+    save_prior(run, "flow", parameters, facts)
+    model = load_for_inference(run.path)
+    asked = np.float32([[1, -1]] * 3)
+    noise = rng.normal(size=(3, 5)).astype(np.float32)
+    z = model.from_noise(noise, asked)
+    np.testing.assert_array_equal(
+        z, CouplingFlow(parameters).given(asked).from_noise(noise)
+    )
+    np.testing.assert_allclose(model.to_noise(z, asked), noise, atol=1e-4)
+    for name in ("label_axes", "label_moves", "label_stretch", "label_common"):
+        for part in (parameters[name][1:], parameters[name][:, 1:]):
+            save_prior(run, "flow", parameters | {name: part}, facts)
+            with pytest.raises(UserError, match="prior.npz is damaged"):
+                load_for_inference(run.path)
+    without = {n: v for n, v in parameters.items() if n != "label_common"}
+    save_prior(run, "flow", without, facts)
+    with pytest.raises(UserError, match="prior.npz is damaged .*label_common"):
         load_for_inference(run.path)
 
 

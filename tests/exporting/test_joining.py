@@ -10,6 +10,7 @@ from dfcvae_tf.exporting.signatures import PRIOR_SIGNATURES
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
 from dfcvae_tf.models.flow import CouplingFlow
 from dfcvae_tf.models.mixture import GaussianMixture
+from dfcvae_tf.training.label_moments import moments_of_attributes
 
 
 def mixture():
@@ -28,8 +29,14 @@ def prior(request, flow_parameters):
 
 @pytest.fixture(name="labelled")
 def _labelled(flow_parameters, label_kernel):
-    """A flow that knows two labels, and what is asked of it for 8 rows."""
-    flow = CouplingFlow({**flow_parameters(), "label_kernel": label_kernel(2)})
+    """A flow that knows two attributes, and what is asked of it for 8 rows."""
+    rng = np.random.default_rng(1)
+    rows = rng.choice([-1, 1], (300, 2)).astype(np.int8)
+    z_mean = rng.normal(size=(300, 3)).astype(np.float32)
+    z_mean[:, :2] = (z_mean[:, :2] + rows) * np.where(rows > 0, 0.5, 1.5)
+    moments = moments_of_attributes(z_mean, np.full_like(z_mean, -2), rows)
+    kernel = {"label_kernel": label_kernel(2)}
+    flow = CouplingFlow({**flow_parameters(), **kernel, **moments})
     label = np.tile(np.float32([[0, 0], [1, 0], [0, 1], [-1, 1]]), (2, 1))
     return flow, label
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dfcvae_tf.models.label_map import AXES, MOVES, OVERLAP, SHIFT, STRETCH, LabelMap
+from dfcvae_tf.models.label_map import (
+    AXES,
+    COMMON,
+    MOVES,
+    OVERLAP,
+    SHIFT,
+    STRETCH,
+    LabelMap,
+)
 
 DIM, LABELS = 6, 4
 
@@ -29,6 +37,24 @@ def some_map(several: bool) -> LabelMap:
     return LabelMap({name: np.float32(value) for name, value in parameters.items()})
 
 
+def map_with_own_axes() -> LabelMap:
+    """Of attributes with three axes each, more than there are dimensions."""
+    rng = np.random.default_rng(0)
+    root = np.linalg.cholesky(np.cov(rng.normal(size=(DIM, 5 * DIM))))
+    of_labels = np.linalg.qr(rng.normal(size=(LABELS, DIM, 3)))[0]
+    white = of_labels.transpose(1, 2, 0).reshape(DIM, -1)
+    diagonal = np.tile(np.eye(LABELS), (2, 1))
+    parameters = {
+        AXES: np.linalg.solve(root.T, white),
+        MOVES: (root @ white).T,
+        SHIFT: rng.normal(size=diagonal.shape) * diagonal,
+        STRETCH: rng.uniform(-0.9, 1, (2 * LABELS, 3 * LABELS)) * np.tile(diagonal, 3),
+        OVERLAP: white[:, :LABELS].T @ white[:, :LABELS],
+        COMMON: np.ones((2 * LABELS,) * 2),
+    }
+    return LabelMap({name: np.float32(value) for name, value in parameters.items()})
+
+
 def asked(several: bool) -> np.ndarray:
     rows = np.eye(LABELS, dtype=np.float32)
     if not several:
@@ -36,9 +62,12 @@ def asked(several: bool) -> np.ndarray:
     return np.concatenate([rows, -rows, [[1, 1, 0, 0], [1, -1, 1, -1], [1, 1, 1, 1]]])
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_there_and_back_and_its_determinant(several):
-    label_map, label = some_map(several), tf.constant(asked(several), tf.float32)
+@pytest.mark.parametrize(
+    ("label_map", "several"),
+    [(some_map(False), False), (some_map(True), True), (map_with_own_axes(), True)],
+)
+def test_there_and_back_and_its_determinant(label_map, several):
+    label = tf.constant(asked(several), tf.float32)
     x = np.random.default_rng(1).normal(size=(len(label), DIM)).astype(np.float32)
     with tf.GradientTape() as tape:
         inputs = tf.constant(x)

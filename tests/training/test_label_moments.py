@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dfcvae_tf.models.label_map import SHIFT, STRETCH, LabelMap
+from dfcvae_tf.models.label_map import MOVES, SHIFT, STRETCH, LabelMap
 from dfcvae_tf.training.label_moments import (
     label_gain,
     moments_of_attributes,
@@ -71,6 +71,55 @@ def test_so_do_images_with_an_attribute_and_those_without(wanted):
         own,
         np.cov(own.T) + SPREAD**2 * np.eye(DIM),
     )
+
+
+@pytest.mark.parametrize("wanted", [1, -1])
+def test_an_attribute_has_directions_of_its_own(wanted):
+    """Images that have it are narrower along one and wider along another, mean apart."""
+    rng = np.random.default_rng(0)
+    count, mix = 20_000, np.random.default_rng(1).normal(size=(DIM, DIM))
+    having = rng.random(count) < 0.3
+    noise = rng.normal(size=(count, DIM))
+    noise[having] *= [0.3, 1, 1.7, 1, 1, 1]
+    noise[having, 5] += 2
+    z_mean = np.float32(noise @ mix)
+    z_log_var = np.full_like(z_mean, 2 * np.log(SPREAD))
+    label = np.where(having, 1, -1)[:, np.newaxis].astype(np.int8)
+    parameters = moments_of_attributes(z_mean, z_log_var, label)
+    own = z_mean[having == (wanted > 0)]
+    within = np.cov(own.T) + SPREAD**2 * np.eye(DIM)
+    check(moved(parameters, z_mean, [wanted]), own, within)
+
+
+def test_any_of_many_attributes_go_together():
+    """More axes than dimensions; the last attribute is the first under another name."""
+    z_mean, z_log_var, classes = images(2000, [0.4, 0.3, 0.2, 0.1])
+    rng = np.random.default_rng(4)
+    z_mean *= 1 + (classes[:, np.newaxis] == 1) * np.float32([1, 0, -0.7, 0, 0, 0])
+    columns = [classes == c for c in range(4)] + [rng.random(2000) < 0.3, classes == 0]
+    label = np.where(np.stack(columns, axis=1), 1, -1).astype(np.int8)
+    parameters = moments_of_attributes(z_mean, z_log_var, label)
+    assert len(parameters[MOVES]) > DIM
+    label_map = LabelMap(parameters)
+    asked = rng.integers(-1, 2, (300, 6)).astype(np.float32)
+    asked[:2] = [1, -1, -1, -1, 0, -1], [1, 1, 1, 1, 1, 1]  # no image is like that
+    x = rng.normal(0, 3, (300, DIM)).astype(np.float32)
+    y = label_map(x, asked).numpy()
+    back, log_det = label_map.invert(y, asked)
+    np.testing.assert_allclose(back, x, atol=1e-4)
+    origin = label_map(np.zeros_like(x), asked).numpy()
+    columns = [
+        label_map(np.tile(unit, (300, 1)), asked).numpy() - origin
+        for unit in np.eye(DIM, dtype=np.float32)
+    ]
+    signs, log_dets = np.linalg.slogdet(np.stack(columns, axis=1).astype(np.float64))
+    assert np.all(signs > 0)
+    np.testing.assert_allclose(log_det, -log_dets, atol=1e-4)
+    one, both = (
+        label_map(x, np.tile(np.float32([[1, 0, 0, 0, 0, last]]), (300, 1)))
+        for last in (0, 1)
+    )
+    np.testing.assert_allclose(one, both, atol=1e-4)
 
 
 def test_labels_of_chance_move_nothing():
