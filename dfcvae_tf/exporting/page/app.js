@@ -235,8 +235,8 @@ async function use({ variant, accelerator }) {
 function nowUse({ variant, accelerator }) {
   inUse = { variant, accelerator };
   $("accelerator").value = accelerator;
-  const onGpu = networks.isWhole ? "every operator on the GPU" : "in part on the GPU";
-  $("ran").textContent = accelerator === "webgpu" ? onGpu : "WebAssembly on the CPU";
+  $("ran").textContent =
+    accelerator === "webgpu" ? "every operator on the GPU" : "WebAssembly on the CPU";
 }
 
 // ---- Start
@@ -328,7 +328,7 @@ async function start() {
   networks = new Networks(manifest);
   fillPage();
   point = originPoint(ranges);
-  say("Starting WebAssembly");
+  say("Starting WebAssembly, which loads 9.6 MB once");
   await networks.start();
   await use({ variant: manifest.variants[0].name, accelerator: "wasm" });
   // Two points to begin with, so that there is something to play.

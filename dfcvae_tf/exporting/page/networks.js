@@ -4,11 +4,13 @@ import {
   getWebGpuDevice,
   loadAndCompile,
   loadLiteRt,
-  supportsFeature,
   Tensor,
 } from "./litert/core.js";
 import { fetchFile } from "./manifest.js";
 
+const WASM = "litert/wasm/litert_wasm_compat_internal.js";
+// To wait for the GPU in between needs JSPI, and a build of LiteRT.js for that alone.
+const IN_PART = "the GPU takes a part of it only";
 const KEPT_TIMES = 30;
 const TRIES = 5; // of each accelerator, to find the faster one
 const ARGUMENTS = { decode: "z", from_noise: "noise", to_noise: "z" };
@@ -31,9 +33,12 @@ export class Networks {
   /** Starts the WebAssembly runtime and loads the prior; once, before anything else. */
   async start() {
     try {
-      // With JSPI, what WebGPU cannot run falls to the CPU; without, it fails.
-      await loadLiteRt("litert/wasm/", { jspi: await supportsFeature("jspi") });
+      await loadLiteRt(WASM);
     } catch (error) {
+    // LiteRT.js prints all that it does as errors.
+    window.Module = {
+      printErr: (line) => (/^(ERROR|FATAL)/.test(line) ? console.error(line) : console.debug(line)),
+    };
       console.error(error);
       throw new Error(
         "LiteRT.js did not start: a file in litert/wasm/ is missing, or this browser is too old.",
@@ -56,7 +61,7 @@ export class Networks {
     });
   }
 
-  /** Changes to the GPU if it computes all of the decoder, and sooner; returns whether. */
+  /** Changes to the GPU if it computes the decoder, and sooner; returns whether. */
   async useFasterGpu(variant) {
     const device = getWebGpuDevice();
     // One in software is never faster, and takes seconds to find out.
@@ -70,7 +75,7 @@ export class Networks {
         return false;
       }
       const isFaster = async () => (await this.#time(model)) < (await this.#time(this.#decoder));
-      if (!model.isFullyAccelerated || !(await isFaster())) {
+      if (!(await isFaster())) {
         model.delete();
         return false;
       }
@@ -79,11 +84,6 @@ export class Networks {
       this.#times = [];
       return true;
     });
-  }
-
-  /** Whether the decoder's accelerator computes all of it; else WebAssembly does the rest. */
-  get isWhole() {
-    return this.#decoder.isFullyAccelerated;
   }
 
   /**
@@ -183,6 +183,7 @@ export class Networks {
     } finally {
       for (const input of Object.values(inputs)) input.delete();
     }
+      if (accelerator === "webgpu" && !model.isFullyAccelerated) throw new Error(IN_PART);
   }
 }
 
@@ -194,5 +195,7 @@ function tensor(row, batch) {
 }
 
 function reason(error) {
-  return String(error?.message ?? error).replace(/\.+$/, "");
+  const text = String(error?.message ?? error).replace(/\.+$/, "");
+  // LiteRT.js may also take such a model for one that is whole on the GPU.
+  return text === "Asyncify is not defined" ? IN_PART : text;
 }
