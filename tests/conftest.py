@@ -60,9 +60,8 @@ def litert_dir(tmp_path) -> Path:
         write_json(packages / name / "package.json", {"version": web.LITERT_VERSION})
     (packages / "core/dist/index.js").write_bytes(b"import " + web.UTILS_IMPORT)
     (packages / "wasm-utils/dist/bundle.js").write_text("utils")
-    for build in web.WASM_BUILDS:
-        (packages / f"core/wasm/{build}.js").write_text(f"{build} script")
-        (packages / f"core/wasm/{build}.wasm").write_text(build)
+    (packages / f"core/wasm/{web.WASM_BUILD}.js").write_text("script")
+    (packages / f"core/wasm/{web.WASM_BUILD}.wasm").write_text("wasm")
     return folder
 
 

@@ -1,8 +1,9 @@
 """The static web page beside exported models: it decodes in the browser with LiteRT.js.
 
-LiteRT.js (Apache-2.0, https://github.com/google-ai-edge/LiteRT) comes from npm; the page
-needs three of its four WebAssembly builds: with JSPI where the browser has it, else with
-relaxed SIMD, else for any browser. The fourth has threads.
+LiteRT.js (Apache-2.0, https://github.com/google-ai-edge/LiteRT) comes from npm. Of its four
+WebAssembly builds the page takes the one that runs in any browser: WebGPU works with it as
+with the others. They would add 9 MB each, for relaxed SIMD, for threads, and for decoders
+that a GPU takes in part, which JSPI needs.
 """
 
 import os
@@ -19,8 +20,11 @@ PAGE_FILES = (
     "icon.svg",
     "app.js",
     "asking.js",
+    "links.js",
     "manifest.js",
     "networks.js",
+    "photo.js",
+    "photos.js",
     "picture.js",
     "points.js",
     "slider.js",
@@ -31,11 +35,7 @@ LITERT_VERSION = "2.5.3"
 PACKAGES = Path("node_modules/@litertjs")
 NAMES = ("core", "wasm-utils")
 UTILS_IMPORT = b'from "@litertjs/wasm-utils"'
-WASM_BUILDS = (
-    "litert_wasm_jspi_internal",
-    "litert_wasm_internal",
-    "litert_wasm_compat_internal",
-)
+WASM_BUILD = "litert_wasm_compat_internal"
 
 
 def find_litert(litert_dir: str | None) -> Path:
@@ -64,9 +64,8 @@ def write_web_page(output_dir: Path, litert_dir: Path) -> None:
     """
     packages = litert_dir / PACKAGES
     litert = {"wasm-utils.js": "wasm-utils/dist/bundle.js"}
-    for build in WASM_BUILDS:
-        for name in (f"{build}.js", f"{build}.wasm"):
-            litert[f"wasm/{name}"] = f"core/wasm/{name}"
+    for name in (f"{WASM_BUILD}.js", f"{WASM_BUILD}.wasm"):
+        litert[f"wasm/{name}"] = f"core/wasm/{name}"
     contents = {name: (PAGE_DIR / name).read_bytes() for name in PAGE_FILES}
     try:
         for name, source in litert.items():

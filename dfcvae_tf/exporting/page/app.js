@@ -1,11 +1,14 @@
-// The page: from sliders, or from noise, to latents to a picture.
+// The page: from sliders, from noise or from a photo to latents to a picture.
 
 import { Asking } from "./asking.js";
+import { latentNumbers, linkedLatents, linkHash } from "./links.js";
 import { loadManifest } from "./manifest.js";
 import { Networks } from "./networks.js";
+import { Photos } from "./photos.js";
 import { drawPicture, fillFrame, savePicture } from "./picture.js";
 import {
   between,
+  latentTitle,
   originPoint,
   plainPoint,
   pointLatents,
@@ -19,6 +22,8 @@ const SECONDS_PER_PASS = 3;
 const MANY = 16;
 const TEMPERATURES = [0, 1.5];
 
+const PRESSED_BY_SPACE = "button, [type=checkbox], [type=radio], [type=file]";
+
 const $ = (id) => document.getElementById(id);
 const picture = $("picture");
 
@@ -26,6 +31,7 @@ let manifest;
 let networks;
 let ranges;
 let point;
+let origin = ""; // where the point comes from, in words
 let noise; // of the last random picture, at temperature 1
 let asking = null; // the controls of what is asked for, where the prior knows labels
 let askedFor = []; // what the point was drawn for
@@ -35,6 +41,7 @@ let share = 0; // of the way from A to B
 let playing = null; // the run of play() that is under way
 let sliders;
 let blend;
+let photos = null; // where the export says how to prepare them
 let inUse; // variant and accelerator
 
 function say(text, isError = false) {
@@ -77,14 +84,15 @@ function format(milliseconds) {
 /**
  * Goes to a point, which may yet have to come through the prior; the newest wins.
  *
- * `label` is what it was drawn for.
+ * `from` is where it comes from, in words, and `label` what it was drawn for.
  */
-function goTo(newPoint, label = askedFor) {
+function goTo(newPoint, from, label = askedFor) {
   const mine = (async () => {
     try {
       const arrived = await newPoint;
       if (going !== mine) return;
       point = arrived;
+      origin = from;
       askedFor = label;
     } catch (error) {
       stop();
@@ -92,10 +100,17 @@ function goTo(newPoint, label = askedFor) {
       return;
     }
     sliders.forEach((slider, i) => (slider.value = point[i]));
+    if (!playing) describe();
     await render();
   })();
   going = mine;
   return going;
+}
+
+/** Says what the picture is to those who do not see it; not at each step while it plays. */
+function describe() {
+  const text = `Picture decoded from ${manifest.latent.dim} latents, ${origin}`;
+  picture.setAttribute("aria-label", text);
 }
 
 /** Goes to the picture that the prior makes of the present noise. */
@@ -103,8 +118,10 @@ function goToDrawn() {
   const label = asking?.row ?? [];
   const scaled = noise.map((value) => temperature * value);
   const drawn = networks.fromNoise(scaled, label).then((z) => plainPoint(z, ranges));
-  return goTo(drawn, label);
+  return goTo(drawn, drawnFor("drawn at random"), label);
 }
+
+const drawnFor = (how) => (asking?.words ? `${how}, asked for ${asking.words}` : how);
 
 function goToRandom() {
   noise = randomNoise(manifest.latent.dim);
@@ -118,7 +135,14 @@ function goToAsked() {
     .toNoise(pointLatents(point, manifest), askedFor)
     .then((kept) => networks.fromNoise(kept, row))
     .then((z) => plainPoint(z, ranges));
-  return goTo(asked, row);
+  return goTo(asked, drawnFor("of the same noise"), row);
+}
+
+/** Goes to latents that came from elsewhere, which were drawn for nothing. */
+function goToLatents(z, from) {
+  stop();
+  asking?.reset();
+  return goTo(plainPoint(z, ranges), from, asking?.row ?? []);
 }
 
 // ---- Between A and B
@@ -129,11 +153,21 @@ async function drawRemembered(which) {
   drawPicture(canvas, await networks.decode(z), manifest.image);
 }
 
-function remember(which) {
+function remember(which, what = point) {
   stop();
-  remembered[which] = point.slice();
+  remembered[which] = what.slice();
+  photos?.forget(which);
   blend.value = share = which === "a" ? 0 : 1;
   return drawRemembered(which).catch(fail);
+}
+
+/** Encodes a photo, remembers it as A or B and shows what the decoder makes of it. */
+async function usePhoto(which, values, note) {
+  say(`Encoding photo ${which.toUpperCase()}`);
+  const z = await networks.encode(findVariant(inUse.variant), values);
+  await goToLatents(z, `from a photo, ${which.toUpperCase()}`);
+  await remember(which, plainPoint(z, ranges));
+  say(note);
 }
 
 /** The point at the present share of the way, in latents or in noise. */
@@ -153,7 +187,14 @@ async function wayPoint() {
 function goBetween(newShare) {
   share = newShare;
   blend.value = share;
-  return goTo(wayPoint());
+  return goTo(wayPoint(), wayWords());
+}
+
+function wayWords() {
+  const percent = Math.round(100 * share);
+  if (percent === 0) return "at A";
+  if (percent === 100) return "at B";
+  return percent === 50 ? "half way from A to B" : `${percent} % of the way from A to B`;
 }
 
 function play() {
@@ -174,9 +215,44 @@ function play() {
 }
 
 function stop() {
+  if (playing) describe();
   playing = null;
   $("play").setAttribute("aria-pressed", "false");
 }
+
+// ---- Links and the clipboard
+
+async function copy(text, done) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(done);
+  } catch {
+    // Over plain http only localhost has a clipboard.
+    say("This browser does not let the page copy.", true);
+  }
+}
+
+const copyLatents = () => copy(JSON.stringify(latentNumbers(latents())), "Latents copied.");
+
+function copyLink() {
+  // Also for the eye, and for browsers that do not let a page copy.
+  history.replaceState(null, "", linkHash(latents()));
+  return copy(location.href, "Link copied; it is in the address bar, too.");
+}
+
+/** Goes to the latents in the address, if there are any. */
+async function followLink() {
+  try {
+    const z = linkedLatents(location.hash, manifest.latent.dim);
+    if (!z) return;
+    say("");
+    await goToLatents(z, "from a link");
+  } catch (error) {
+    fail(error);
+  }
+}
+
+const latents = () => pointLatents(point, manifest);
 
 // ---- What the user can do
 
@@ -188,19 +264,20 @@ const actions = {
   reset: () => {
     stop();
     asking?.reset();
-    goTo(originPoint(ranges), asking?.row ?? askedFor);
+    goTo(originPoint(ranges), "at the origin", asking?.row ?? askedFor);
   },
   "remember-a": () => remember("a"),
   "remember-b": () => remember("b"),
   play: () => (playing ? stop() : play()),
   save: () => savePicture(picture, `${manifest.name}-${inUse.variant}.png`),
+  "copy-latents": copyLatents,
+  "copy-link": copyLink,
 };
 const keys = { r: "random", 0: "reset", a: "remember-a", b: "remember-b", " ": "play", s: "save" };
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
-  // Space presses the button or box it is on.
-  if (event.key === " " && event.target.matches("button, [type=checkbox], [type=radio]")) return;
+  if (event.key === " " && event.target.matches(PRESSED_BY_SPACE)) return;
   const action = keys[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
@@ -213,7 +290,7 @@ async function onPick() {
   $("variant").disabled = $("accelerator").disabled = true;
   try {
     await use(wanted);
-    await goTo(point);
+    await goTo(point, origin);
     await drawRemembered("a");
     await drawRemembered("b");
   } catch (error) {
@@ -224,8 +301,10 @@ async function onPick() {
   $("variant").disabled = $("accelerator").disabled = false;
 }
 
+const findVariant = (name) => manifest.variants.find((entry) => entry.name === name);
+
 async function use({ variant, accelerator }) {
-  const entry = manifest.variants.find(({ name }) => name === variant);
+  const entry = findVariant(variant);
   say(`Loading ${entry.decoder}`);
   await networks.use(entry, accelerator);
   nowUse({ variant, accelerator });
@@ -234,9 +313,10 @@ async function use({ variant, accelerator }) {
 
 function nowUse({ variant, accelerator }) {
   inUse = { variant, accelerator };
+  $("photos").hidden = !manifest.preprocessing || !findVariant(variant).encoder;
   $("accelerator").value = accelerator;
-  const onGpu = networks.isWhole ? "every operator on the GPU" : "in part on the GPU";
-  $("ran").textContent = accelerator === "webgpu" ? onGpu : "WebAssembly on the CPU";
+  $("ran").textContent =
+    accelerator === "webgpu" ? "every operator on the GPU" : "WebAssembly on the CPU";
 }
 
 // ---- Start
@@ -256,11 +336,11 @@ function fillPage() {
       range: ranges[i],
       onInput: (value) => {
         stop();
-        goTo(point.with(i, value));
+        goTo(point.with(i, value), `${title} moved to ${value.toFixed(2)}`);
       },
     });
   const names = Object.keys(attributes);
-  const latents = latent.ranges.map((_, i) => makeSlider(i, `z${i}`, `latent ${i}`));
+  const latents = latent.ranges.map((_, i) => makeSlider(i, `z${i}`, latentTitle(i, attributes)));
   const strengths = names.map((title, k) =>
     makeSlider(latent.dim + k, title.replaceAll("_", " "), title.replaceAll("_", " ")),
   );
@@ -328,7 +408,7 @@ async function start() {
   networks = new Networks(manifest);
   fillPage();
   point = originPoint(ranges);
-  say("Starting WebAssembly");
+  say("Starting WebAssembly, which loads 9.6 MB once");
   await networks.start();
   await use({ variant: manifest.variants[0].name, accelerator: "wasm" });
   // Two points to begin with, so that there is something to play.
@@ -341,6 +421,8 @@ async function start() {
   $("variant").addEventListener("change", onPick);
   $("accelerator").addEventListener("change", onPick);
   $("through-noise").addEventListener("change", () => goBetween(share));
+  addEventListener("hashchange", followLink);
+  if (manifest.preprocessing) photos = new Photos(manifest, usePhoto, say);
   document.addEventListener("keydown", onKey);
   document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
   for (const control of document.querySelectorAll("fieldset, .buttons button")) {
@@ -348,6 +430,7 @@ async function start() {
   }
   document.body.classList.remove("loading");
 
+  await followLink();
   const [entry] = manifest.variants;
   if (await networks.useFasterGpu(entry)) {
     nowUse({ variant: entry.name, accelerator: "webgpu" });
@@ -368,7 +451,7 @@ window.dfcvae = {
   fromNoise: (values, label) => networks.fromNoise(Float32Array.from(values), label),
   toNoise: (z, label) => networks.toNoise(Float32Array.from(z), label),
   /** The latents of the picture shown once `settled` resolves. */
-  latents: () => pointLatents(point, manifest),
+  latents,
   settled: () => going.then(() => rendering),
   /** The noise of the last random picture, at temperature 1. */
   noise: () => noise,

@@ -9,6 +9,8 @@ const SWITCH = [
 export class Asking {
   /** The row of numbers that the prior takes: 0 = not asked for, 1 = with, -1 = without. */
   row;
+  #kind;
+  #words;
 
   /**
    * @param {{kind: string, names: string[]}} labels as in the manifest.
@@ -16,7 +18,9 @@ export class Asking {
    */
   constructor({ kind, names }, onInput) {
     this.row = new Float32Array(names.length);
+    this.#kind = kind;
     const words = names.map((name) => name.replaceAll("_", " "));
+    this.#words = words;
     this.element = document.createElement("div");
     this.element.className = `asking ${kind}`;
     const choose = (change) => {
@@ -41,6 +45,16 @@ export class Asking {
       line.append(caption, chips(word, choices, 1, choose));
       this.element.append(line);
     });
+  }
+
+  /** What is asked for in words; empty where it is nothing. */
+  get words() {
+    const said = this.#words.map((word, i) => {
+      if (this.row[i] === 0) return "";
+      if (this.#kind === "classes") return word;
+      return this.row[i] > 0 ? `with ${word}` : `without ${word}`;
+    });
+    return said.filter(Boolean).join(", ");
   }
 
   /** Asks for nothing, as at the start. */

@@ -22,6 +22,9 @@ export async function fetchFile(name) {
 /**
  * Loads manifest.json and checks what this page uses of it.
  *
+ * Without `preprocessing`, which says how a photo becomes the encoder's input, the page
+ * takes none.
+ *
  * `attributes` (name -> direction of latent.dim numbers) is {} where there are none, and
  * `prior` has no `file` where latents are drawn from N(0, I), and `labels` (kind and names)
  * where it can be asked for some.
@@ -64,6 +67,12 @@ const CHECKS = {
   prior: ({ prior }) => !prior.file || isCount(prior.bytes),
   "prior.labels": ({ prior: { labels } }) =>
     !labels || (["classes", "attributes"].includes(labels.kind) && labels.names?.length > 0),
+  preprocessing: ({ preprocessing: given, image }) =>
+    !given ||
+    (["center", "none", "part"].includes(given.crop) &&
+      given.resize === "bilinear, antialiased" &&
+      (given.crop !== "part" || isCount(given.part?.of_height)) &&
+      (image.channels === 3 || given.grey_weights?.length === 3)),
   attributes: ({ attributes, latent }) =>
     Object.values(attributes).every(
       (direction) => direction.length === latent.dim && direction.some(Boolean),

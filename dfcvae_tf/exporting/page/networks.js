@@ -4,22 +4,28 @@ import {
   getWebGpuDevice,
   loadAndCompile,
   loadLiteRt,
-  supportsFeature,
   Tensor,
 } from "./litert/core.js";
 import { fetchFile } from "./manifest.js";
 
+const WASM = "litert/wasm/litert_wasm_compat_internal.js";
+// To wait for the GPU in between needs JSPI, and a build of LiteRT.js for that alone.
+const IN_PART = "the GPU takes a part of it only";
 const KEPT_TIMES = 30;
 const TRIES = 5; // of each accelerator, to find the faster one
-const ARGUMENTS = { decode: "z", from_noise: "noise", to_noise: "z" };
+// Of each signature: what goes in, and which result is used.
+const ARGUMENTS = { decode: "z", encode: "image", from_noise: "noise", to_noise: "z" };
+const RESULTS = { decode: "image", encode: "z_mean", from_noise: "z", to_noise: "noise" };
 
 /**
- * A decoder, which is one variant on one accelerator and exchangeable, and the prior that
- * noise goes through on the way to it; calls take their turn.
+ * A decoder, which is one variant on one accelerator and exchangeable, its encoder once
+ * there is a photo, and the prior that noise goes through on the way to pictures; calls
+ * take their turn.
  */
 export class Networks {
   #manifest;
   #decoder = null;
+  #encoder = null; // and its file's name, { file, model }
   #prior = null; // where there is none, latents are the noise itself
   #times = [];
   #turn = Promise.resolve();
@@ -30,9 +36,12 @@ export class Networks {
 
   /** Starts the WebAssembly runtime and loads the prior; once, before anything else. */
   async start() {
+    // LiteRT.js prints all that it does as errors.
+    window.Module = {
+      printErr: (line) => (/^(ERROR|FATAL)/.test(line) ? console.error(line) : console.debug(line)),
+    };
     try {
-      // With JSPI, what WebGPU cannot run falls to the CPU; without, it fails.
-      await loadLiteRt("litert/wasm/", { jspi: await supportsFeature("jspi") });
+      await loadLiteRt(WASM);
     } catch (error) {
       console.error(error);
       throw new Error(
@@ -56,7 +65,7 @@ export class Networks {
     });
   }
 
-  /** Changes to the GPU if it computes all of the decoder, and sooner; returns whether. */
+  /** Changes to the GPU if it computes the decoder, and sooner; returns whether. */
   async useFasterGpu(variant) {
     const device = getWebGpuDevice();
     // One in software is never faster, and takes seconds to find out.
@@ -70,7 +79,7 @@ export class Networks {
         return false;
       }
       const isFaster = async () => (await this.#time(model)) < (await this.#time(this.#decoder));
-      if (!model.isFullyAccelerated || !(await isFaster())) {
+      if (!(await isFaster())) {
         model.delete();
         return false;
       }
@@ -79,11 +88,6 @@ export class Networks {
       this.#times = [];
       return true;
     });
-  }
-
-  /** Whether the decoder's accelerator computes all of it; else WebAssembly does the rest. */
-  get isWhole() {
-    return this.#decoder.isFullyAccelerated;
   }
 
   /**
@@ -114,6 +118,27 @@ export class Networks {
   /** The noise that the prior makes latents of. */
   toNoise(z, label) {
     return this.#throughPrior("to_noise", z, label);
+  }
+
+  /**
+   * Encodes a photo with a variant of the manifest, whose encoder is loaded by the first.
+   *
+   * @param {Float32Array} values height x width x channels in [0, 1], row by row.
+   * @returns {Promise<Float32Array>} latent.dim numbers, the encoder's means.
+   */
+  encode(variant, values) {
+    return this.#inTurn(async () => {
+      const file = variant.encoder;
+      if (!file) throw new Error(`The model ${variant.name} has no encoder.`);
+      if (this.#encoder?.file !== file) {
+        const { bytes } = this.#manifest.files[file];
+        // For one picture a GPU does not pay.
+        const model = await this.#load(file, bytes, "wasm", "encode");
+        this.#encoder?.model.delete();
+        this.#encoder = { file, model };
+      }
+      return this.#run(this.#encoder.model, "encode", values);
+    });
   }
 
   /** Median milliseconds of the last pictures, NaN before the first. */
@@ -158,8 +183,10 @@ export class Networks {
     try {
       const gpuOptions = { precision: "fp32" };
       model = await loadAndCompile(bytes, { accelerator, gpuOptions });
+      if (accelerator === "webgpu" && !model.isFullyAccelerated) throw new Error(IN_PART);
       // Some fail only here; the first run is also the slowest.
-      await this.#run(model, signature, new Float32Array(this.#manifest.latent.dim), label);
+      const nothing = new Float32Array(size(this.#shape(signature)));
+      await this.#run(model, signature, nothing, label);
     } catch (error) {
       model?.delete();
       throw new Error(`${file} does not run here: ${reason(error)}.`);
@@ -167,18 +194,26 @@ export class Networks {
     return model;
   }
 
-  /** Runs a signature on latent.dim numbers; returns what it makes of one row. */
+  /** The shape of what goes into a signature. */
+  #shape(signature) {
+    const { image, latent } = this.#manifest;
+    const isImage = ARGUMENTS[signature] === "image";
+    return isImage ? [image.height, image.width, image.channels] : [latent.dim];
+  }
+
+  /** Runs a signature on one input; returns what it makes of it. */
   async #run(model, signature, values, label = []) {
-    const { batch_size: batch, latent } = this.#manifest;
-    if (values.length !== latent.dim) {
-      throw new RangeError(`${values.length} numbers where ${signature} takes ${latent.dim}`);
+    const { batch_size: batch } = this.#manifest;
+    const shape = this.#shape(signature);
+    if (values.length !== size(shape)) {
+      throw new RangeError(`${values.length} numbers where ${signature} takes ${size(shape)}`);
     }
-    const inputs = { [ARGUMENTS[signature]]: tensor(values, batch) };
-    if (label.length > 0) inputs.label = tensor(label, batch);
+    const inputs = { [ARGUMENTS[signature]]: tensor(values, batch, shape) };
+    if (label.length > 0) inputs.label = tensor(label, batch, [label.length]);
     try {
-      const [output] = Object.values(await model.run(signature, inputs));
-      const results = await output.data();
-      output.delete();
+      const outputs = await model.run(signature, inputs);
+      const results = await outputs[RESULTS[signature]].data();
+      for (const output of Object.values(outputs)) output.delete();
       return results.subarray(0, results.length / batch);
     } finally {
       for (const input of Object.values(inputs)) input.delete();
@@ -186,13 +221,17 @@ export class Networks {
   }
 }
 
-/** A batch of the same row. */
-function tensor(row, batch) {
-  const rows = new Float32Array(batch * row.length);
-  for (let i = 0; i < batch; i++) rows.set(row, i * row.length);
-  return new Tensor(rows, [batch, row.length]);
+/** A batch of the same input. */
+function tensor(values, batch, shape) {
+  const all = new Float32Array(batch * values.length);
+  for (let i = 0; i < batch; i++) all.set(values, i * values.length);
+  return new Tensor(all, [batch, ...shape]);
 }
 
+const size = (shape) => shape.reduce((a, b) => a * b);
+
 function reason(error) {
-  return String(error?.message ?? error).replace(/\.+$/, "");
+  const text = String(error?.message ?? error).replace(/\.+$/, "");
+  // LiteRT.js may also take such a model for one that is whole on the GPU.
+  return text === "Asyncify is not defined" ? IN_PART : text;
 }

@@ -13,6 +13,16 @@ export function pointRanges({ latent, attributes }) {
   return [...latent.ranges, ...strengths];
 }
 
+/** What a latent is called, with the attribute whose direction is the largest in it. */
+export function latentTitle(i, attributes) {
+  const title = `latent ${i}`;
+  const names = Object.keys(attributes);
+  if (names.length === 0) return title;
+  const component = (name) => Math.abs(attributes[name][i]);
+  const most = names.reduce((a, b) => (component(b) > component(a) ? b : a));
+  return `${title}, mostly ${most.replaceAll("_", " ")}`;
+}
+
 /** Zero everywhere, as near as the ranges allow. */
 export function originPoint(ranges) {
   return Float32Array.from(ranges, (range) => clamp(0, range));

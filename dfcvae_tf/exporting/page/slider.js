@@ -4,7 +4,8 @@ const STEPS = 200;
 
 export class Slider {
   #input = document.createElement("input");
-  #output = document.createElement("output");
+  // An <output> would be read out at every change.
+  #number = document.createElement("span");
   #range;
 
   /**
@@ -26,29 +27,43 @@ export class Slider {
     });
     this.#input.style.setProperty("--zero", this.#share(0));
     const [, word, digits] = label.match(/^(.*?)(\d*)$/);
-    const caption = Object.assign(document.createElement("span"), { title: name });
+    const caption = Object.assign(document.createElement("span"), { className: "name", title: name });
     const index = Object.assign(document.createElement("sub"), { textContent: digits });
     caption.append(word, index);
+    this.#number.className = "number";
     this.element = document.createElement("label");
     this.element.className = "slider";
-    this.element.append(caption, this.#input, this.#output);
+    this.element.append(caption, this.#input, this.#number);
   }
 
-  /** Moves the slider without calling onInput; beyond its range the number alone goes. */
+  /** Moves the slider without calling onInput; beyond its range the number alone goes on. */
   set value(value) {
     this.#input.value = value;
     this.#show(value);
   }
 
   #show(value) {
+    const [low, high] = this.#range;
     this.#input.style.setProperty("--value", this.#share(value));
-    const text = value.toFixed(2).replace(/^-(0\.00)$/, "$1").replace("-", "−");
-    this.#input.setAttribute("aria-valuetext", text);
-    this.#output.value = text;
+    const text = format(value);
+    // What rounds to the end is at the end.
+    const isBelow = value < low && text !== format(low);
+    const isAbove = value > high && text !== format(high);
+    this.element.classList.toggle("below", isBelow);
+    this.element.classList.toggle("above", isAbove);
+    const beyond = isBelow || isAbove ? ", beyond the slider" : "";
+    this.#input.setAttribute("aria-valuetext", text + beyond);
+    this.#number.textContent = text;
+    this.#number.title = beyond && `The slider ends at ${format(isBelow ? low : high)}`;
   }
 
   #share(value) {
     const [low, high] = this.#range;
     return (Math.min(high, Math.max(low, value)) - low) / (high - low);
   }
+}
+
+function format(value) {
+  const text = Math.abs(value) < 1000 ? value.toFixed(2) : value.toExponential(1);
+  return text.replace(/^-(0\.00)$/, "$1").replace("-", "−");
 }
