@@ -13,8 +13,8 @@ Ground = Literal["dark", "light"]
 _LEVELS: dict[Ground, float] = {"dark": 0.0, "light": 1.0}
 # From there to black or white, a ground is one.
 _NEAR = 0.1
-# Of a picture that shows nothing: one step of 8 bits.
-_FLAT = 1 / 255
+# The least strength of strokes, one step of 8 bits: fainter ones are none.
+_FAINTEST = 1 / 255
 
 
 def ground_of(image: np.ndarray) -> Ground | None:
@@ -49,10 +49,9 @@ def put_on(image: np.ndarray, ground: Ground | None) -> tuple[np.ndarray, str | 
     done = "stretched"
     if abs(level - pure) > 0.5:
         image, level, done = 1.0 - image, 1.0 - level, "inverted and stretched"
-    strongest = float(image.max() if ground == "dark" else image.min())
-    if abs(strongest - level) >= _FLAT:
-        strength = np.clip((image - level) / (strongest - level), 0.0, 1.0)
-        image = strength if ground == "dark" else 1.0 - strength
+    strength = image - level if ground == "dark" else level - image
+    strength = np.clip(strength / max(strength.max(), _FAINTEST), 0.0, 1.0)
+    image = strength if ground == "dark" else 1.0 - strength
     return image.astype(np.float32), done
 
 

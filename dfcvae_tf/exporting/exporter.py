@@ -34,7 +34,7 @@ from dfcvae_tf.exporting.saved_model import load_signature, write_saved_model
 from dfcvae_tf.exporting.settings import ExportSettings
 from dfcvae_tf.exporting.signatures import NETWORKS, PRIOR_SIGNATURES
 from dfcvae_tf.exporting.tflite import convert, forbidden_operators
-from dfcvae_tf.exporting.web import write_web_page
+from dfcvae_tf.exporting.web import write_photo_module, write_web_page
 from dfcvae_tf.files import atomic_file, write_json
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.prior import StandardNormal
@@ -163,6 +163,8 @@ def export_run(
             files,
             attributes,
         )
+        if "encode" in export.signatures:
+            write_photo_module(folder)
         texts = {
             REPORT: render_report(manifest),
             CARD: render_card(manifest),

@@ -67,8 +67,8 @@ def render_report(manifest: Manifest) -> str:
     if said := restriction(manifest["licences"]):
         opening.append(said)
     code = (
-        "The code is for the first, most exact file that draws; any other of its kind takes "
-        "its place, such as the one above."
+        "The code that draws takes the files recommended above, the code for photos the "
+        "most exact ones; any other of their kind takes their place."
     )
     for text in (*opening, about, drawing, code):
         lines += [text, ""]

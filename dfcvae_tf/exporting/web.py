@@ -14,6 +14,7 @@ from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file
 
 PAGE_DIR = Path(__file__).parent / "page"
+PHOTO_MODULE = "photo.js"
 PAGE_FILES = (
     "index.html",
     "style.css",
@@ -23,7 +24,7 @@ PAGE_FILES = (
     "links.js",
     "manifest.js",
     "networks.js",
-    "photo.js",
+    PHOTO_MODULE,
     "photos.js",
     "picture.js",
     "points.js",
@@ -34,6 +35,7 @@ CHECKOUT_DIR = Path(__file__).parents[2] / "export" / "web"
 LITERT_VERSION = "2.5.3"
 PACKAGES = Path("node_modules/@litertjs")
 NAMES = ("core", "wasm-utils")
+PACKAGES_TO_INSTALL = " ".join(f"@litertjs/{name}@{LITERT_VERSION}" for name in NAMES)
 UTILS_IMPORT = b'from "@litertjs/wasm-utils"'
 WASM_BUILD = "litert_wasm_compat_internal"
 
@@ -49,6 +51,12 @@ def find_litert(litert_dir: str | None) -> Path:
     if (CHECKOUT_DIR / "package.json").is_file():
         return Path(os.path.relpath(CHECKOUT_DIR))
     raise _no_litert(Path("litert"), "--web needs LiteRT.js")
+
+
+def write_photo_module(output_dir: Path) -> None:
+    """Writes the JavaScript that makes the encoder's input of photos, for any page."""
+    with atomic_file(output_dir / PHOTO_MODULE) as file:
+        file.write((PAGE_DIR / PHOTO_MODULE).read_bytes())
 
 
 def write_web_page(output_dir: Path, litert_dir: Path) -> None:
@@ -87,8 +95,8 @@ def write_web_page(output_dir: Path, litert_dir: Path) -> None:
 
 def _no_litert(litert_dir: Path, reason: str) -> UserError:
     folder = shlex.quote(str(litert_dir))
-    packages = " ".join(f"@litertjs/{name}@{LITERT_VERSION}" for name in NAMES)
     return UserError(
-        f"{reason}; get it with: npm install --no-save --prefix {folder} {packages} "
+        f"{reason}; get it with: npm install --no-save --prefix {folder} "
+        f"{PACKAGES_TO_INSTALL} "
         f"and export with --web --litert_dir={folder}"
     )

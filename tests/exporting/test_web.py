@@ -6,6 +6,8 @@ import os
 import shutil
 import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,16 +16,19 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from dfcvae_tf import export, interpolate
 from dfcvae_tf.checkpoints import load_for_inference
+from dfcvae_tf.data.mnist_sample import SAMPLE_PATH
 from dfcvae_tf.data.prepare import CROP_FRAME, GREY_WEIGHTS, PARTS, prepare_image
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.exporting import web
 from dfcvae_tf.exporting.device_form import device_decode
 from dfcvae_tf.exporting.joining import convert_prior, join
 from dfcvae_tf.exporting.snippets import snippets
-from dfcvae_tf.files import read_json, write_json
+from dfcvae_tf.files import read_arrays, read_json, write_json
 from dfcvae_tf.models.flow import CouplingFlow
 from dfcvae_tf.picture_files import read_picture
+from tests.programs import run_here, run_python
 from tools.serve_web import open_server
 
 CHECKOUT_DIR = Path(__file__).parents[2] / "export" / "web"
@@ -283,14 +288,18 @@ def _colour(driver, tmp_path_factory):
 
 
 class Page:
-    """The page of an export, loaded."""
+    """The page of an export, loaded, or another one from a server that is not ours."""
 
-    def __init__(self, driver, folder):
+    def __init__(self, driver, folder, is_ours=True):
         from selenium.webdriver import ActionChains, Keys
 
         self.keys, self.chain = Keys, ActionChains
         self.driver = driver
-        self._server = open_server(str(folder), "127.0.0.1", 0)
+        if is_ours:
+            self._server = open_server(str(folder), "127.0.0.1", 0)
+        else:
+            handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+            self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
         port = self._server.server_address[1]
         driver.get_log("performance")
@@ -402,8 +411,8 @@ class Page:
 def _open_page(driver):
     pages = []
 
-    def open_page(folder):
-        pages.append(Page(driver, folder))
+    def open_page(folder, is_ours=True):
+        pages.append(Page(driver, folder, is_ours))
         return pages[-1]
 
     yield open_page
@@ -700,28 +709,91 @@ def drawn_by_javascript(folder, open_page, call, accelerator="wasm"):
     """What a call of the report's code draws, [28, 28, 3] in [0, 1]."""
     manifest = {"prior": {}, **read_json(folder / "manifest.json")}
     for variant in manifest["variants"]:
-        variant.setdefault("generator", None)
+        variant |= {"encoder": None, "generator": variant.get("generator")}
         variant["gpu"] = {key: {"whole": True} for key in ("decoder", "generator")}
+    first = manifest["variants"][0]
+    taken = {"variant": first["name"], "file": first["generator"] or first["decoder"]}
+    manifest["recommended"] = {"cpu": taken, "gpu": None}
     code = snippets(manifest)["javascript"].code
     assert 'accelerator = "wasm"' in code
     code = code.replace('accelerator = "wasm"', f'accelerator = "{accelerator}"')
-    # There is no bundler here.
-    assert '"@litertjs/core"' in code and '"wasm/"' in code
-    code = code.replace("@litertjs/core", "./litert/core.js")
-    code = code.replace('"wasm/"', f'"litert/wasm/{web.WASM_BUILD}.js"')
-    code += "\nwindow.whole = model.isFullyAccelerated;"
-    code += f"\nwindow.picture = await {call};\n"
-    (folder / "snippet.js").write_text(code)
-    (folder / "index.html").unlink()
-    (folder / "index.html").write_text(
-        '<p id="status"><script type="module" src="snippet.js"></script>'
+    more = f"window.whole = model.isFullyAccelerated;window.picture = await {call};"
+    page = open_snippet(
+        folder, open_page, f"{code.removesuffix('</script>')}{more}</script>"
     )
-    page = open_page(folder)
     # A GPU in software takes its time where other work is done, too.
     page.wait("return window.picture !== undefined", seconds=100)
     assert page.run("return window.whole")
     pixels = page.run("return [...picture.data]")
     return np.reshape(pixels, (28, 28, 4))[..., :3] / 255
+
+
+def open_snippet(folder, open_page, code):
+    """Opens the report's code for browsers where npm has been."""
+    (folder / "index.html").unlink(missing_ok=True)
+    (folder / "index.html").write_text(code)
+    (folder / "node_modules").symlink_to(CHECKOUT_DIR / "node_modules")
+    return open_page(folder, is_ours=False)  # ours forbids scripts inside of pages
+
+
+@pytest.mark.slow
+@pytest.mark.current_stack
+def test_two_photos_become_the_same_pictures_wherever_they_morph(open_page, tmp_path):
+    photos = [tmp_path / "a.png", tmp_path / "b.jpg"]
+    for path, index in zip(photos, (3, 8), strict=True):
+        write_on_paper(path, index)
+    folder, run = tmp_path / "export", "--run_dir=pretrained:mnist_dfc_vae"
+    given = ("--quantize=float32", "--signatures=decode,encode", "--saved_model=no")
+    assert run_here(export, run, *given, "--web", f"--output_dir={folder}") == 0
+    ways = {}
+    ends = (f"--start={photos[0]}", f"--end={photos[1]}")
+    assert (
+        run_here(interpolate, run, *ends, f"--output={tmp_path}/way", "--scale=1") == 0
+    )
+    ways["program"] = [
+        read_picture(path).pixels for path in sorted((tmp_path / "way").iterdir())
+    ]
+    page = open_page(folder)
+    page.give("a", photos[0])
+    page.give("b", photos[1])
+    ways["page"] = []
+    for step in range(11):
+        page.run(
+            "const input = document.querySelector('#blend input');"
+            f"input.value = {step / 10}; input.dispatchEvent(new Event('input'));"
+        )
+        page.settle()
+        ways["page"].append(page.canvas()[..., :1])
+    found = snippets(read_json(folder / "manifest.json"))
+    (folder / "morph.py").write_text(found["python_photos"].code)
+    done = run_python("morph.py", *photos, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    whole = read_picture(folder / "morph.png").pixels
+    ways["python"] = np.split(whole, 11, axis=1)
+    code = found["javascript_photos"].code.removesuffix("</script>")
+    page = open_snippet(folder, open_page, f"{code}window.ready = true;</script>")
+    page.wait("return window.ready")
+    page.run(
+        "window.draws = 0; const canvas = CanvasRenderingContext2D.prototype;"
+        "const put = canvas.putImageData; canvas.putImageData = function (...all) {"
+        "  put.apply(this, all); window.draws++; };"
+    )
+    for field, path in zip(page.find_all("input"), photos, strict=True):
+        field.send_keys(str(path))
+    page.wait("return window.draws === 11", seconds=60)
+    ways["javascript"] = np.split(page.canvas("canvas")[..., :1], 11, axis=1)
+    expected = np.stack(ways.pop("program")).astype(int)
+    assert len(expected) == 11 and expected.std(axis=0).max() > 30
+    for name, pictures in ways.items():
+        assert np.abs(np.stack(pictures) - expected).max() <= 1, name
+
+
+def write_on_paper(path, index):
+    """A digit of the bundled sample as if a pen had written it on grey paper."""
+    digit = Image.fromarray(read_arrays(SAMPLE_PATH)["test_images"][index].squeeze())
+    digit = np.asarray(digit.resize((300, 320), Image.Resampling.BICUBIC), np.float32)
+    paper = np.random.default_rng(index).normal(210, 3, digit.shape)
+    Image.fromarray(np.clip(paper - 0.7 * digit, 0, 255).astype(np.uint8)).save(path)
 
 
 def run_file(path, **inputs):

@@ -1,9 +1,9 @@
 // A photo as the encoder takes it: cropped, resized and coloured as the manifest's
-// `preprocessing` says and as the training data was. Pixels in, numbers out.
+// `preprocessing` says and as the training data was.
 
 const STRIP_PIXELS = 2 ** 20; // read at once, so that large photos take little memory
 const OTHER_GROUND = 0.1;
-const LEAST_CONTRAST = 1 / 255;
+const FAINTEST = 1 / 255; // of strokes
 
 /**
  * @typedef {object} Source a photo, whole only where it comes from.
@@ -12,6 +12,33 @@ const LEAST_CONTRAST = 1 / 255;
  * @property {(left: number, top: number, width: number, height: number) => Uint8ClampedArray} read
  *     RGBA of a part, row by row.
  */
+
+/**
+ * Opens a picture file, upright as its EXIF says (the default).
+ *
+ * @param {File} file
+ * @param {string} background what transparent pixels lie on, as CSS names it.
+ * @returns {Promise<Source & {close: () => void}>} `close` frees it.
+ */
+export async function openPhoto(file, background) {
+  let bitmap;
+  try {
+    // The training data's values were taken as the files have them.
+    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
+  } catch {
+    throw new Error(`${file.name} is no picture that this browser can read.`);
+  }
+  const canvas = document.createElement("canvas");
+  const read = (left, top, width, height) => {
+    Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.fillStyle = background;
+    context.fillRect(0, 0, width, height);
+    context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height).data;
+  };
+  return { width: bitmap.width, height: bitmap.height, read, close: () => bitmap.close() };
+}
 
 /**
  * Makes the encoder's input.
@@ -137,17 +164,11 @@ function changeGround(values, { width, height }, ground) {
     values.forEach((value, i) => (values[i] = 1 - value));
     found = 1 - found;
   }
-  const [low, high] = wanted
-    ? [values.reduce((a, b) => Math.min(a, b)), found]
-    : [found, values.reduce((a, b) => Math.max(a, b))];
-  const isStretched = high - low >= LEAST_CONTRAST;
-  if (isStretched) {
-    values.forEach((value, i) => {
-      values[i] = Math.min(1, Math.max(0, (value - low) / (high - low)));
-    });
-  }
+  const strengths = values.map((value) => Math.max(0, wanted ? found - value : value - found));
+  const most = strengths.reduce((a, b) => Math.max(a, b), FAINTEST);
+  strengths.forEach((strength, i) => (values[i] = Math.abs(wanted - strength / most)));
   if (isInverse) return wanted ? "light on dark: inverted" : "dark on light: inverted";
-  return isStretched ? `${ground} ground: stretched` : "";
+  return `${ground} ground: stretched`;
 }
 
 function isOnEdge(i, width, height) {

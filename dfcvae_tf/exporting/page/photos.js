@@ -1,7 +1,7 @@
 // Photos of the user's own for A and B: chosen, taken or dropped.
 
 import { drawPicture } from "./picture.js";
-import { preparePhoto } from "./photo.js";
+import { openPhoto, preparePhoto } from "./photo.js";
 
 const POINTS = ["a", "b"];
 
@@ -65,7 +65,7 @@ export class Photos {
 
   async #takeOne(file, which) {
     this.#say(`Reading ${file.name}`);
-    const source = await readFile(file, this.#manifest.preprocessing.background);
+    const source = await openPhoto(file, this.#manifest.preprocessing.background);
     let prepared;
     try {
       prepared = preparePhoto(source, this.#manifest);
@@ -83,24 +83,3 @@ export class Photos {
 }
 
 const seen = (which) => document.getElementById(`seen-${which}`);
-
-/** Decodes a picture file, upright as its EXIF says (the default); `close` frees it. */
-async function readFile(file, background) {
-  let bitmap;
-  try {
-    // The training data's values were taken as the files have them.
-    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
-  } catch {
-    throw new Error(`${file.name} is no picture that this browser can read.`);
-  }
-  const canvas = document.createElement("canvas");
-  const read = (left, top, width, height) => {
-    Object.assign(canvas, { width, height });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.fillStyle = background;
-    context.fillRect(0, 0, width, height);
-    context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
-    return context.getImageData(0, 0, width, height).data;
-  };
-  return { width: bitmap.width, height: bitmap.height, read, close: () => bitmap.close() };
-}

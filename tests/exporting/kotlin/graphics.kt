@@ -1,18 +1,31 @@
 // What the report's code needs of Android, by developer.android.com/reference.
 package android.graphics
 
-class Bitmap private constructor(val width: Int, height: Int) {
-    val pixels = IntArray(width * height)
-
+class Bitmap private constructor(val pixels: IntArray, val width: Int, val height: Int) {
     fun setPixel(x: Int, y: Int, color: Int) {
         pixels[width * y + x] = color
+    }
+
+    fun getPixels(
+        pixels: IntArray, offset: Int, stride: Int, x: Int, y: Int, width: Int, height: Int
+    ) {
+        require(x >= 0 && y >= 0 && x + width <= this.width && y + height <= this.height)
+        for (row in 0 until height) {
+            val start = this.width * (y + row) + x
+            this.pixels.copyInto(pixels, offset + row * stride, start, start + width)
+        }
     }
 
     enum class Config { ARGB_8888 }
 
     companion object {
         @JvmStatic
-        fun createBitmap(width: Int, height: Int, config: Config) = Bitmap(width, height)
+        fun createBitmap(width: Int, height: Int, config: Config) =
+            Bitmap(IntArray(width * height), width, height)
+
+        @JvmStatic
+        fun createBitmap(colors: IntArray, width: Int, height: Int, config: Config) =
+            Bitmap(colors.copyOf(), width, height)
     }
 }
 

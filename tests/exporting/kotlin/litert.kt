@@ -1,20 +1,23 @@
 // Stands in for LiteRT 2.3. The public signatures are those of
 // litert/kotlin/src/main/kotlin/com/google/ai/edge/litert/{Common,Model,TensorBuffer}.kt in
-// github.com/google-ai-edge/LiteRT of August 2026. A run makes pixels that rise from 0 to the
+// github.com/google-ai-edge/LiteRT of August 2026. A run makes values that rise from 0 to the
 // product of the sums of its inputs' first rows.
 package com.google.ai.edge.litert
 
 import android.content.res.AssetManager
 
-/** What the file of a test is like, and what happened to it. */
-object File {
-    val calls = mutableListOf<String>()
-    var open = 0
-    var name = ""
-    var signature = ""
-    var rows = 1
-    var inputs = mapOf<String, Int>()
-    var imageSize = 0
+/** What a file of a test is like: of inputs and outputs the numbers in a row. */
+class File(
+    val signature: String,
+    val rows: Int,
+    val inputs: Map<String, Int>,
+    val outputs: Map<String, Int>
+) {
+    companion object {
+        val all = mutableMapOf<String, File>()
+        val accelerators = mutableListOf<String>()
+        var open = 0
+    }
 }
 
 enum class Accelerator { NONE, CPU, GPU, NPU }
@@ -40,7 +43,7 @@ class TensorBuffer internal constructor(val size: Int) : JniHandle() {
     fun readFloat(): FloatArray = data
 }
 
-class CompiledModel private constructor() : JniHandle() {
+class CompiledModel private constructor(private val file: File) : JniHandle() {
     class Options(val accelerators: Set<Accelerator>) {
         constructor(vararg accelerators: Accelerator) : this(setOf(*accelerators))
 
@@ -50,13 +53,13 @@ class CompiledModel private constructor() : JniHandle() {
     }
 
     fun createInputBuffer(inputName: String, signature: String = ""): TensorBuffer {
-        require(signature == File.signature) { signature }
-        return TensorBuffer(File.rows * File.inputs.getValue(inputName))
+        require(signature == file.signature) { signature }
+        return TensorBuffer(file.rows * file.inputs.getValue(inputName))
     }
 
     fun createOutputBuffer(outputName: String, signature: String = ""): TensorBuffer {
-        require(signature == File.signature && outputName == "image")
-        return TensorBuffer(File.rows * File.imageSize)
+        require(signature == file.signature) { signature }
+        return TensorBuffer(file.rows * file.outputs.getValue(outputName))
     }
 
     fun run(
@@ -64,17 +67,20 @@ class CompiledModel private constructor() : JniHandle() {
         outputs: Map<String, TensorBuffer>,
         signature: String = ""
     ) {
-        require(signature == File.signature && inputs.keys == File.inputs.keys)
+        require(signature == file.signature)
+        require(inputs.keys == file.inputs.keys && outputs.keys == file.outputs.keys)
         var most = 1f
         for ((name, buffer) in inputs) {
-            val row = buffer.data.take(File.inputs.getValue(name))
+            val row = buffer.data.take(file.inputs.getValue(name))
             for (index in buffer.data.indices) {
                 require(buffer.data[index] == row[index % row.size])
             }
             most *= row.sum()
         }
-        outputs.getValue("image").data =
-            FloatArray(File.rows * File.imageSize) { most * it / (File.imageSize - 1) }
+        for ((name, buffer) in outputs) {
+            val last = file.outputs.getValue(name) - 1
+            buffer.data = FloatArray(buffer.size) { most * it / last }
+        }
     }
 
     companion object {
@@ -84,9 +90,8 @@ class CompiledModel private constructor() : JniHandle() {
             assetName: String,
             options: Options = Options.CPU
         ): CompiledModel {
-            require(assetName == File.name) { assetName }
-            File.calls.add(options.accelerators.joinToString())
-            return CompiledModel()
+            File.accelerators.add(options.accelerators.joinToString())
+            return CompiledModel(File.all.getValue(assetName))
         }
     }
 }
