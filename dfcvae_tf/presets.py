@@ -52,13 +52,13 @@ _MNIST_DFC = ObjectiveConfig(
 # After Hou, Sun, Shen and Qiu, "Improving variational autoencoder with deep feature
 # consistent and generative adversarial training" (2019). The discriminator asks for
 # strokes like the originals', whichever digit they make; the last layer, which knows the
-# digit, counts four times as much to keep it. Smaller batches, because what is sharp comes
+# digit, counts eight times as much to keep it. Smaller batches, because what is sharp comes
 # with the number of steps.
 _MNIST_GAN = dataclasses.replace(
     _MNIST,
     preset="mnist-dfc-vae-gan",
     objective=dataclasses.replace(
-        _MNIST_DFC, perceptual_layer_weights=(50.0, 60.0, 80.0, 240.0)
+        _MNIST_DFC, perceptual_layer_weights=(50.0, 60.0, 80.0, 480.0)
     ),
     adversarial=AdversarialConfig(adversarial_weight=0.5),
     training=dataclasses.replace(_MNIST.training, steps=2500, batch_size=64),
