@@ -25,7 +25,9 @@ from dfcvae_tf.exporting.manifest import (
     File,
     attribute_directions,
     build_manifest,
+    describe,
 )
+from dfcvae_tf.exporting.metadata import add_metadata
 from dfcvae_tf.exporting.parity import Gate, Parity
 from dfcvae_tf.exporting.report import REPORT, render_report
 from dfcvae_tf.exporting.runtime import TFLiteFunction, check_threads
@@ -319,6 +321,9 @@ class _Export:
             return File(
                 variant, signature, name, failures=(f"no conversion: {reason}",)
             )
+        labels = () if self.model.labels is None else self.model.labels.names
+        about = describe(self.model, self.settings) | {"labels": labels}
+        content = add_metadata(content, about)
         if bad := forbidden_operators(content, self.rows is None):
             reason = f"holds the operators {', '.join(bad)}"
             return File(variant, signature, name, failures=(reason,))

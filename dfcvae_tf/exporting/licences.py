@@ -81,7 +81,7 @@ def render_licences(known: dict[str, Licence | None]) -> str:
     titles = {
         "data": "Pictures it was trained on",
         "weights": "Weights, in every file of this folder",
-        "runtime": "Runtime, in `litert/` where there is a page",
+        "runtime": "Runtime, in `litert/` with its LICENSE where there is a page",
     }
     for part, title in titles.items():
         lines += [f"## {title}", ""]

@@ -82,6 +82,17 @@ class File:
     failures: tuple[str, ...] = ()
 
 
+def describe(model: LoadedRun, settings: ExportSettings) -> dict[str, Any]:
+    """Returns what a manifest says before there are files."""
+    return {
+        "name": settings.name or model.run.path.resolve().name,
+        "model_version": settings.model_version,
+        "image": _image(model),
+        "preprocessing": _preprocessing(model),
+        "licences": licences(model.run, model.config.data.dataset),
+    }
+
+
 def build_manifest(
     folder: Path,
     model: LoadedRun,
@@ -117,22 +128,18 @@ def build_manifest(
     ]
     return {
         "format_version": FORMAT_VERSION,
-        "name": settings.name or model.run.path.resolve().name,
-        "model_version": settings.model_version,
+        **describe(model, settings),
         "latent": {
             "dim": model.latent_dim,
             "ranges": latent_ranges(checks.z_mean),
             "dtype": "float32",
         },
         **({"attributes": dict(attributes)} if attributes else {}),
-        "image": _image(model),
-        "preprocessing": _preprocessing(model),
         "batch_size": settings.batch_size,
         "prior": prior,
         "signatures": _signatures(model, settings),
         "variants": variants,
         "recommended": recommend(variants, listed, _drawn_by(variants, prior)),
-        "licences": licences(model.run, model.config.data.dataset),
         "rejected": [
             {"name": f.variant, "file": f.name, "reason": ", ".join(f.failures)}
             for f in files

@@ -75,6 +75,8 @@ def write_web_page(output_dir: Path, litert_dir: Path) -> None:
     for name in (f"{WASM_BUILD}.js", f"{WASM_BUILD}.wasm"):
         litert[f"wasm/{name}"] = f"core/wasm/{name}"
     contents = {name: (PAGE_DIR / name).read_bytes() for name in PAGE_FILES}
+    # The packages come without it.
+    contents["litert/LICENSE"] = (PAGE_DIR / "LICENSE-LiteRT.js.txt").read_bytes()
     try:
         for name, source in litert.items():
             contents[f"litert/{name}"] = (packages / source).read_bytes()

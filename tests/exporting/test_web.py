@@ -53,7 +53,8 @@ def test_copies_what_the_page_needs(litert_dir, tmp_path):
     assert {name for name in written if "/" not in name} == set(web.PAGE_FILES)
     assert (output / "litert/core.js").read_text() == 'import from "./wasm-utils.js"'
     assert (output / f"litert/wasm/{web.WASM_BUILD}.wasm").read_text() == "wasm"
-    assert len(written) == len(web.PAGE_FILES) + 4
+    assert "Apache License" in (output / "litert/LICENSE").read_text()
+    assert len(written) == len(web.PAGE_FILES) + 5
 
 
 def test_the_page_says_how_much_it_loads_and_names_the_build():
