@@ -6,6 +6,7 @@ from dfcvae_tf.exporting.glossary import render_glossary
 from dfcvae_tf.exporting.licences import restriction
 from dfcvae_tf.exporting.settings import VARIANTS
 from dfcvae_tf.exporting.snippets import MEANINGS, snippets
+from dfcvae_tf.exporting.web import PAGE_FILES
 
 REPORT = "REPORT.md"
 Manifest = dict[str, Any]
@@ -75,6 +76,8 @@ def render_report(manifest: Manifest) -> str:
     for snippet in snippets(manifest).values():
         lines += [f"## {snippet.title}", "", f"```{snippet.language}", snippet.code]
         lines += ["```", ""]
+    if PAGE_FILES[0] in manifest["files"]:
+        lines += ["## The page", "", _about_page(manifest), ""]
     lines += ["# What was measured", "", how_checked, "", _GOOD, ""]
     for variant in manifest["variants"]:
         files = _files(variant)
@@ -116,6 +119,22 @@ def _about_gpu(manifest: Manifest) -> str:
         f"GPU: {', '.join(sorted(devices))}, every operator on it, in LiteRT's arithmetic "
         "of 32 and of 16 bits; what it does not take whole is for CPUs."
     )
+
+
+def _about_page(manifest: Manifest) -> str:
+    variant, prior = manifest["variants"][0], manifest["prior"]["file"]
+    sizes = {name: file["bytes"] for name, file in manifest["files"].items()}
+    runtime = sum(sizes[name] for name in sizes if name.startswith("litert/"))
+    page = sum(sizes[name] for name in PAGE_FILES)
+    first = sum(sizes[name] for name in (variant["decoder"], prior) if name)
+    said = (
+        f"`{PAGE_FILES[0]}` of any web server, such as `python -m http.server "
+        f"--bind=127.0.0.1`. A browser loads {(runtime + page + first) / 1e6:.1f} MB: "
+        f"{runtime / 1e6:.1f} MB of LiteRT.js, the page and the files it draws with"
+    )
+    if variant["encoder"]:
+        said += f"; with the first photo {sizes[variant['encoder']] / 1e6:.1f} MB more"
+    return f"{said}. The whole folder has {sum(sizes.values()) / 1e6:.1f} MB."
 
 
 def _about_labels(prior: dict[str, Any]) -> str:

@@ -68,8 +68,6 @@ def write_saved_model(
         "image": (batch_size, *vae.encoder.input_shape[1:]),
     }
     archive = tf.keras.export.ExportArchive()
-    for network in vae.networks.values():
-        archive.track(network)
     for function in (decode, encode, reconstruct, generate):
         name = function.__name__
         specs = [

@@ -408,7 +408,7 @@ async function start() {
   networks = new Networks(manifest);
   fillPage();
   point = originPoint(ranges);
-  say("Starting WebAssembly, which loads 9.6 MB once");
+  say("Starting WebAssembly, which loads 3.1 MB once");
   await networks.start();
   await use({ variant: manifest.variants[0].name, accelerator: "wasm" });
   // Two points to begin with, so that there is something to play.

@@ -8,7 +8,7 @@ import {
 } from "./litert/core.js";
 import { fetchFile } from "./manifest.js";
 
-const WASM = "litert/wasm/litert_wasm_compat_internal.js";
+const WASM = "litert/wasm/litert_wasm_compat_internal";
 // To wait for the GPU in between needs JSPI, and a build of LiteRT.js for that alone.
 const IN_PART = "the GPU takes a part of it only";
 const KEPT_TIMES = 30;
@@ -36,12 +36,14 @@ export class Networks {
 
   /** Starts the WebAssembly runtime and loads the prior; once, before anything else. */
   async start() {
-    // LiteRT.js prints all that it does as errors.
-    window.Module = {
-      printErr: (line) => (/^(ERROR|FATAL)/.test(line) ? console.error(line) : console.debug(line)),
-    };
     try {
-      await loadLiteRt(WASM);
+      window.Module = {
+        wasmBinary: await fetchPacked(`${WASM}.wasm.gz`),
+        // LiteRT.js prints all that it does as errors.
+        printErr: (line) =>
+          /^(ERROR|FATAL)/.test(line) ? console.error(line) : console.debug(line),
+      };
+      await loadLiteRt(`${WASM}.js`);
     } catch (error) {
       console.error(error);
       throw new Error(
@@ -219,6 +221,15 @@ export class Networks {
       for (const input of Object.values(inputs)) input.delete();
     }
   }
+}
+
+/** The bytes of a file that lies there compressed; some servers unpack it on the way. */
+async function fetchPacked(name) {
+  const packed = await (await fetchFile(name)).blob();
+  const start = new Uint8Array(await packed.slice(0, 2).arrayBuffer());
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return packed.arrayBuffer();
+  const unpacked = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(unpacked).arrayBuffer();
 }
 
 /** A batch of the same input. */
