@@ -112,7 +112,7 @@ def test_litert_is_where_the_flag_says_else_in_the_checkout(monkeypatch, tmp_pat
 def test_checkout_and_readme_install_the_version_that_the_page_is_for():
     wanted = read_json(CHECKOUT_DIR / "package.json")["dependencies"]
     assert wanted == {f"@litertjs/{name}": web.LITERT_VERSION for name in web.NAMES}
-    assert npm_command("litert") in (CHECKOUT_DIR.parents[1] / "README.md").read_text()
+    assert npm_command("litert") in (CHECKOUT_DIR.parents[1] / "USAGE.md").read_text()
 
 
 # ---- The page in a browser
