@@ -68,9 +68,10 @@ def render_report(manifest: Manifest) -> str:
     if said := restriction(manifest["licences"]):
         opening.append(said)
     code = (
-        "The code that draws takes the files recommended above, the code for photos the "
-        "most exact ones; any other of their kind takes their place. The Kotlin compiles, "
-        "with stand-ins for the classes of Android and LiteRT; no phone has run it."
+        "The code that draws takes the files recommended above"
+        f"{', the code for photos the most exact ones' if encoder else ''}; any other of "
+        "their kind takes their place. The Kotlin compiles, with stand-ins for the classes "
+        "of Android and LiteRT; no phone has run it."
     )
     for text in (*opening, about, drawing, code):
         lines += [text, ""]

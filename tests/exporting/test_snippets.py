@@ -98,6 +98,21 @@ def prepared(name, photo):
 
 @pytest.mark.parametrize("name", PREPARED)
 def test_the_python_of_the_report_prepares_photos_as_training_does(name, photo):
+    encoder_input = function_of_report(name)
+    image = encoder_input(photo)
+    assert image.shape == PREPARED[name][0] and image.dtype == np.float32
+    np.testing.assert_allclose(image, prepared(name, photo), atol=1e-6)
+
+
+def test_the_python_of_the_report_reads_16_bits_a_value(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (28, 28), np.uint16)
+    Image.fromarray(values).save(tmp_path / "16.png")
+    image = function_of_report("grey")(tmp_path / "16.png")
+    np.testing.assert_allclose(image[..., 0], values / 65535, atol=0.6 / 255)
+
+
+def function_of_report(name):
+    """`encoder_input` of the report for one of `PREPARED`."""
     code = snippets(of_photos(name))["python_photos"].code
     function, _ = code.split("\nencode = ")
     function = function.replace(
@@ -105,9 +120,7 @@ def test_the_python_of_the_report_prepares_photos_as_training_does(name, photo):
     )
     names = {}
     exec(function, names)  # noqa: S102
-    image = names["encoder_input"](photo)
-    assert image.shape == PREPARED[name][0] and image.dtype == np.float32
-    np.testing.assert_allclose(image, prepared(name, photo), atol=1e-6)
+    return names["encoder_input"]
 
 
 def test_code_for_gpus_is_of_files_that_they_take_whole():
