@@ -138,6 +138,7 @@ def _render(name: str, values: Mapping[str, Any]) -> str:
         loader=jinja2.PackageLoader("dfcvae_tf.exporting"),
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,  # of what is included
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
