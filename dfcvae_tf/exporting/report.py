@@ -80,7 +80,7 @@ def render_report(manifest: Manifest) -> str:
         lines += ["```", ""]
     if PAGE_FILES[0] in manifest["files"]:
         lines += ["## The page", "", _about_page(manifest), ""]
-    lines += ["# What was measured", "", how_checked, "", _GOOD, ""]
+    lines += ["# What was measured", "", how_checked, ""]
     for variant in manifest["variants"]:
         files = _files(variant)
         cells = [_cells(manifest, file) for file in files.values()]
@@ -214,7 +214,7 @@ def _table(
     return [
         f"## {title}",
         "",
-        f"{about.capitalize()}.",
+        f"{about.capitalize()}. {_GOOD}",
         "",
         f"| | {' | '.join(columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
