@@ -4,6 +4,8 @@ Every weight is in the units of `config.ObjectiveConfig`, whatever those of the 
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from dfcvae_tf.config import (
     PLAIN_VAE,
@@ -14,6 +16,7 @@ from dfcvae_tf.config import (
     ObjectiveConfig,
     OptimizerConfig,
     TrainingConfig,
+    apply_settings,
 )
 from dfcvae_tf.errors import unknown_name
 
@@ -209,6 +212,31 @@ PRESETS: dict[str, Config] = {
         training=TrainingConfig(steps=50_000, batch_size=128),
     ),
 }
+
+# The one for each objective, where none is named.
+DEFAULT_PRESETS = {"dfc_vae": "mnist-dfc-vae", "vae": "mnist-vae"}
+# Of the flag --preset.
+PRESET_HELP = (
+    f"settings to start from, which every other flag overrides: {' | '.join(PRESETS)} "
+    "(default: mnist-dfc-vae, with --objective=vae mnist-vae)"
+)
+
+
+def configured(preset: str | None, settings: Mapping[str, Any]) -> Config:
+    """Returns the settings of a preset with some (by name) replaced, and checked.
+
+    Args:
+      preset: its name; None for that of the objective.
+      settings: what was given besides.
+
+    Raises:
+      UserError: no such preset, a value is out of range, or settings contradict each
+        other.
+    """
+    default = DEFAULT_PRESETS.get(settings.get("objective", "dfc_vae"))
+    # No objective of that name: `apply_settings` says so.
+    config = preset_config(preset or default or "mnist-dfc-vae")
+    return apply_settings(config, dict(settings))
 
 
 def preset_config(name: str) -> Config:

@@ -11,24 +11,15 @@ from absl import flags
 
 from dfcvae_tf import common_flags
 from dfcvae_tf.command_line import import_tensorflow, run_program
-from dfcvae_tf.config import SETTINGS, apply_settings
+from dfcvae_tf.config import SETTINGS
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.presets import PRESETS, preset_config
+from dfcvae_tf.presets import PRESET_HELP, configured
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
-
-DEFAULT_PRESETS = {"dfc_vae": "mnist-dfc-vae", "vae": "mnist-vae"}
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags: one per setting, and where the run goes."""
-    flags.DEFINE_string(
-        "preset",
-        None,
-        f"settings to start from, which every other flag overrides: "
-        f"{' | '.join(PRESETS)} (default: mnist-dfc-vae, with "
-        "--objective=vae mnist-vae)",
-        flag_values=values,
-    )
+    flags.DEFINE_string("preset", None, PRESET_HELP, flag_values=values)
     flags.DEFINE_string(
         "run_dir", None, "folder of the run (default: runs/PRESET)", flag_values=values
     )
@@ -45,9 +36,7 @@ def define_flags(values: flags.FlagValues) -> None:
 def main(values: flags.FlagValues) -> None:
     """Trains, prints the test metrics and what to do next."""
     settings = common_flags.given_settings(values, SETTINGS)
-    preset = values["preset"].value
-    preset = preset or DEFAULT_PRESETS.get(settings.get("objective", "dfc_vae"))
-    config = apply_settings(preset_config(preset or "mnist-dfc-vae"), settings)
+    config = configured(values["preset"].value, settings)
     run_dir = values["run_dir"].value or f"runs/{config.preset}"
     if run_dir.startswith(PRETRAINED_PREFIX):
         raise UserError(f"{run_dir} ships with the package; choose another --run_dir")

@@ -69,6 +69,7 @@ PROGRAMS = [
     "tools.make_mnist_sample",
     "tools.prepare_celeba",
     "tools.serve_web",
+    "tools.sweep",
 ]
 
 
