@@ -4,11 +4,13 @@ Every weight is in the units of `config.ObjectiveConfig`, whatever those of the 
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from dfcvae_tf.config import (
     PLAIN_VAE,
+    SETTINGS,
     AdversarialConfig,
     Config,
     DataConfig,
@@ -237,6 +239,27 @@ def configured(preset: str | None, settings: Mapping[str, Any]) -> Config:
     # No objective of that name: `apply_settings` says so.
     config = preset_config(preset or default or "mnist-dfc-vae")
     return apply_settings(config, dict(settings))
+
+
+def presets_help() -> str:
+    """What each preset sets, as flags; all else has its default."""
+    lines = ["Presets, and what each sets; all other settings have their defaults:"]
+    for name, config in PRESETS.items():
+        # What is none follows from the others.
+        changed = [
+            f"{setting.name}={text}"
+            for setting in SETTINGS.values()
+            if (value := setting.of(config)) != setting.default
+            and (text := setting.to_flag(value))
+        ]
+        lines.append(f"  {name}")
+        lines += _wrap(" ".join(changed))
+    return "\n".join(lines)
+
+
+_wrap = textwrap.TextWrapper(
+    78, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
+).wrap
 
 
 def preset_config(name: str) -> Config:
