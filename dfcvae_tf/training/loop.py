@@ -230,6 +230,7 @@ class Trainer:
             log.end_steps()
             # From here on nothing is lost that the same command does not make anew.
             metrics = self._evaluate(step, log)
+            log.final(step, metrics)
             if self.chief:
                 save_inference_weights(self.run, self.training.inference_vae)
                 self._tell_of_rate(metrics)
