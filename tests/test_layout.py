@@ -65,6 +65,7 @@ PROGRAMS = [
     "export.__main__",
     "tools.benchmark",
     "tools.bundle_run",
+    "tools.demo_page",
     "tools.distill_vgg19",
     "tools.make_mnist_sample",
     "tools.prepare_celeba",
