@@ -47,7 +47,10 @@ def define_flags(values: flags.FlagValues) -> None:
     """Defines the program's flags: those of a training, as texts."""
     flags.DEFINE_string("preset", None, PRESET_HELP, flag_values=values)
     flags.DEFINE_string(
-        "run_dir", "runs/sweep", "folder of the runs' folders", flag_values=values
+        "run_dir",
+        "runs/sweep",
+        "folder of the runs' folders (default: runs/sweep)",
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "jobs",
@@ -121,7 +124,10 @@ class Trainings:
         """
         with _ends_as_interrupts(), ThreadPoolExecutor(self._jobs) as pool:
             try:
-                reasons = list(pool.map(self._train, todo))
+                places = (
+                    f"{place} of {len(todo)}" for place in range(1, len(todo) + 1)
+                )
+                reasons = list(pool.map(self._train, todo, places))
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self._stop()
@@ -131,14 +137,14 @@ class Trainings:
                 ) from None
         return {each.name: why for each, why in zip(todo, reasons, strict=True) if why}
 
-    def _train(self, combination: Combination) -> str:
+    def _train(self, combination: Combination, place: str) -> str:
         """Trains a run; returns why it did not finish, "" where it did."""
         run = self._runs[combination.name]
         arguments = [f"--{name}={text}" for name, text in combination.flags.items()]
         with self._lock:
             if self._stopped:
                 return "not started"
-            print(f"\n{combination.name}", flush=True)
+            print(f"\n{place}: {combination.name}", flush=True)
             process = subprocess.Popen(
                 [*TRAIN, *arguments, f"--run_dir={run}"],
                 stdout=None if self._jobs == 1 else subprocess.DEVNULL,
