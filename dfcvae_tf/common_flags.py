@@ -25,11 +25,22 @@ _DEFINE: dict[type, Any] = {
 }
 
 
-def define_settings(values: flags.FlagValues, names: Iterable[str]) -> None:
-    """Defines a flag for each of some settings (`config.SETTINGS`), without defaults."""
+def define_settings(
+    values: flags.FlagValues, names: Iterable[str], with_defaults: bool = False
+) -> None:
+    """Defines a flag for each of some settings (`config.SETTINGS`), without a value.
+
+    Args:
+      values: where they are defined.
+      names: of the settings.
+      with_defaults: whether their help says what they are where no preset says more.
+    """
     for name in names:
         setting = SETTINGS[name]
-        _DEFINE[setting.flag_type](name, None, setting.help, flag_values=values)
+        text = setting.help
+        if with_defaults and (default := setting.to_flag(setting.default)):
+            text += f" (default: {default})"
+        _DEFINE[setting.flag_type](name, None, text, flag_values=values)
 
 
 def given_settings(values: flags.FlagValues, names: Iterable[str]) -> dict[str, Any]:

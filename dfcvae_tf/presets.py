@@ -4,9 +4,13 @@ Every weight is in the units of `config.ObjectiveConfig`, whatever those of the 
 """
 
 import dataclasses
+import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from dfcvae_tf.config import (
     PLAIN_VAE,
+    SETTINGS,
     AdversarialConfig,
     Config,
     DataConfig,
@@ -14,6 +18,7 @@ from dfcvae_tf.config import (
     ObjectiveConfig,
     OptimizerConfig,
     TrainingConfig,
+    apply_settings,
 )
 from dfcvae_tf.errors import unknown_name
 
@@ -209,6 +214,52 @@ PRESETS: dict[str, Config] = {
         training=TrainingConfig(steps=50_000, batch_size=128),
     ),
 }
+
+# The one for each objective, where none is named.
+DEFAULT_PRESETS = {"dfc_vae": "mnist-dfc-vae", "vae": "mnist-vae"}
+# Of the flag --preset.
+PRESET_HELP = (
+    f"settings to start from, which every other flag overrides: {' | '.join(PRESETS)} "
+    "(default: mnist-dfc-vae, with --objective=vae mnist-vae)"
+)
+
+
+def configured(preset: str | None, settings: Mapping[str, Any]) -> Config:
+    """Returns the settings of a preset with some (by name) replaced, and checked.
+
+    Args:
+      preset: its name; None for that of the objective.
+      settings: what was given besides.
+
+    Raises:
+      UserError: no such preset, a value is out of range, or settings contradict each
+        other.
+    """
+    default = DEFAULT_PRESETS.get(settings.get("objective", "dfc_vae"))
+    # No objective of that name: `apply_settings` says so.
+    config = preset_config(preset or default or "mnist-dfc-vae")
+    return apply_settings(config, dict(settings))
+
+
+def presets_help() -> str:
+    """What each preset sets, as flags; all else has its default."""
+    lines = ["Presets, and what each sets; all other settings have their defaults:"]
+    for name, config in PRESETS.items():
+        # What is none follows from the others.
+        changed = [
+            f"{setting.name}={text}"
+            for setting in SETTINGS.values()
+            if (value := setting.of(config)) != setting.default
+            and (text := setting.to_flag(value))
+        ]
+        lines.append(f"  {name}")
+        lines += _wrap(" ".join(changed))
+    return "\n".join(lines)
+
+
+_wrap = textwrap.TextWrapper(
+    78, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
+).wrap
 
 
 def preset_config(name: str) -> Config:

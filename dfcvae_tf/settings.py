@@ -92,12 +92,14 @@ class Setting:
       section: the field of the settings as a whole that its dataclass is in.
       name: of its field, and of its flag.
       hint: its type.
+      default: its value where none is given.
       description, range, parse, form, runtime: see `setting`.
     """
 
     section: str
     name: str
     hint: Any
+    default: Any
     description: str
     range: Range
     parse: Callable[[str], Any] | None
@@ -116,6 +118,12 @@ class Setting:
         choices = f"{' | '.join(map(str, self.choices))}: " if self.choices else ""
         limits = f"; {self.range}" if str(self.range) else ""
         return f"{choices}{self.description}{limits}"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list of any length, which its flag has with commas."""
+        is_tuple = typing.get_origin(self.hint) is tuple
+        return is_tuple and typing.get_args(self.hint)[-1] is Ellipsis
 
     @property
     def flag_type(self) -> type:
@@ -139,6 +147,16 @@ class Setting:
             raise UserError(
                 f"--{self.name}={value} must look like {self.form}"
             ) from error
+
+    def to_flag(self, value: Any) -> str:
+        """Returns the text that its flag has for a value; "" for none."""
+        if isinstance(value, tuple):
+            return ("," if self.is_list else "x").join(map(self.to_flag, value))
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float):
+            return repr(value).removesuffix(".0")
+        return "" if value is None else str(value)
 
     def of(self, settings: Any) -> Any:
         """Returns its value in the settings as a whole."""
@@ -168,8 +186,9 @@ def settings_of(sections: Mapping[str, type]) -> dict[str, Setting]:
     for section, cls in sections.items():
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
-            hint = hints[field.name]
-            settings[field.name] = Setting(section, field.name, hint, **field.metadata)
+            settings[field.name] = Setting(
+                section, field.name, hints[field.name], field.default, **field.metadata
+            )
     return settings
 
 

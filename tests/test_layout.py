@@ -65,10 +65,12 @@ PROGRAMS = [
     "export.__main__",
     "tools.benchmark",
     "tools.bundle_run",
+    "tools.demo_page",
     "tools.distill_vgg19",
     "tools.make_mnist_sample",
     "tools.prepare_celeba",
     "tools.serve_web",
+    "tools.sweep",
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.presets import PRESETS, preset_config
+from dfcvae_tf.presets import PRESETS, preset_config, presets_help
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -62,6 +62,16 @@ def test_presets_that_are_compared_ask_for_the_same_rate():
     ):
         asked = {preset_config(name).objective.target_kl for name in names}
         assert len(asked) == 1 and None not in asked
+
+
+def test_help_says_what_a_preset_sets_and_nothing_else():
+    lines = presets_help().splitlines()
+    start = lines.index("  article-vae")
+    assert [line.strip() for line in lines[start + 1 : start + 3]] == [
+        "dataset=mnist objective=vae pixel_weight=1 optimizer=rmsprop epochs=15",
+        "batch_size=32",
+    ]
+    assert [line[2:] for line in lines if line[2:] in PRESETS] == list(PRESETS)
 
 
 def test_unknown_preset_lists_the_known():

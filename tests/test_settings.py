@@ -51,6 +51,21 @@ def test_flags_read_plain_types_and_the_rest_as_text():
         SETTINGS["shelves"].from_flag("1,up")
 
 
+def test_a_flag_is_read_from_the_text_it_is_shown_with():
+    shown = {n: each.to_flag(each.default) for n, each in SETTINGS.items()}
+    assert shown == {
+        "heat": "180",
+        "mode": "fan",
+        "minutes": "",
+        "shelves": "",
+        "light": "true",
+    }
+    shelves = SETTINGS["shelves"]
+    assert shelves.to_flag((1.0, 1e-5)) == "1,1e-05" and shelves.is_list
+    assert shelves.from_flag("1,1e-05") == (1.0, 1e-5)
+    assert not SETTINGS["mode"].is_list
+
+
 def test_values_are_found_in_the_whole():
     assert SETTINGS["heat"].of(Kitchen(Oven(heat=3.0))) == 3.0
     assert [name for name, each in SETTINGS.items() if each.runtime] == ["minutes"]

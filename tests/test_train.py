@@ -115,11 +115,14 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
         *SMALL,
         f"--objective={objective}",
         f"--run_dir={run_dir}",
-        "--steps=60",
+        "--epochs=0.48",  # of 2,000 images
         "--learning_rate=0.003",
         "--ema_decay=0.9",
     ]
     named = [DIGITS] if objective == "dfc_vae" else []
+    assert train_here(*arguments, *named, "--print_config") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert not run_dir.exists()
     assert train_here(*arguments, *named) == 0
     shown = capsys.readouterr()
     assert "test split" in shown.out and "tensorboard --logdir" in shown.out
@@ -137,6 +140,7 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
     assert lines[-1]["split"] == "test" and lines[-1]["step"] == 60
 
     settings = read_json(RunDir(run_dir).config)["settings"]
+    assert settings == printed
     assert settings["training"]["steps"] == 60
     assert settings["image_shape"] == [28, 28, 1]
     if objective == "dfc_vae":
@@ -162,6 +166,13 @@ def test_a_run_from_flags_to_a_loadable_model(tmp_path, capsys, objective):
     assert train_here(*arguments) == 0
     np.testing.assert_array_equal(weights_of(run_dir), before)
     assert len(metrics_of(run_dir)) == len(lines) + 1  # one more test line
+
+
+def test_help_has_defaults_and_what_presets_set(capsys):
+    assert train_here("--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "number of latent dimensions; greater than 0 (default: 5)" in shown
+    assert "photos dataset=folder: image_size=64x64 network=conv latent_dim=64" in shown
 
 
 @pytest.mark.slow

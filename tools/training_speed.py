@@ -18,8 +18,26 @@ from tools.contestants import Contestant, answer, take_turns
 
 # Keras' `fit`, precisions of this program, and it in float32 with a discriminator.
 ADVERSARIAL = "adversarial"
-CONTESTANTS = ("fit", "float32", "mixed_bfloat16", "mixed_float16", ADVERSARIAL)
+BFLOAT16 = "mixed_bfloat16"
+CONTESTANTS = ("fit", "float32", BFLOAT16, "mixed_float16", ADVERSARIAL)
+BY_DEFAULT = ("fit", "float32", BFLOAT16)
 _SHAPE = (28, 28, 1)
+
+
+def fast_here(names: Sequence[str]) -> list[str]:
+    """Leaves mixed_bfloat16 out, and says so, where this machine would emulate it."""
+    import_tensorflow()
+    import tensorflow as tf
+
+    from dfcvae_tf.training.devices import cpu_has_bfloat16
+
+    if tf.config.get_visible_devices("GPU") or cpu_has_bfloat16():
+        return list(names)
+    print(
+        f"{BFLOAT16} is left out: this CPU has no bfloat16 and would emulate it, slowly; "
+        f"--contestants={','.join(BY_DEFAULT)} measures that"
+    )
+    return [name for name in names if name != BFLOAT16]
 
 
 def compare(names: Sequence[str], repeats: int, steps: int, batch_size: int) -> str:

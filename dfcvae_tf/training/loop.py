@@ -92,17 +92,7 @@ def train(
       Stopped: interrupted, a value became non-finite, the float16 loss scale stalled or
         a worker was lost; the newest checkpoint is intact.
     """
-    if not run.config.exists():
-        config_lib.check_new(config)
-    strategy = devices.set_up_devices(config.training)
-    config = _as_before(config, run)
-    source = open_source(config.data, config.training.seed)
-    config = _resolve(config, source)
-    if not perceptual_model_named:
-        _check_default_perceptual_model(config, source, run)
-    features = build_features(config, strategy)
-    if features is not None:
-        config = _with_layers(config, features)
+    config, strategy, source, features = _prepare(config, run, perceptual_model_named)
     chief = devices.is_chief(strategy)
     try:
         # Whoever writes is alone in the directory.
@@ -137,6 +127,14 @@ def train(
             "again with the same command: training goes on from the newest checkpoint "
             f"in {run.checkpoints}"
         ) from error
+
+
+def resolve(config: Config, run: RunDir, perceptual_model_named: bool = True) -> Config:
+    """Returns the settings that `train` would use and write; what it takes, and raises.
+
+    Of the data it reads what these depend on.
+    """
+    return _prepare(config, run, perceptual_model_named)[0]
 
 
 class Trainer:
@@ -232,6 +230,7 @@ class Trainer:
             log.end_steps()
             # From here on nothing is lost that the same command does not make anew.
             metrics = self._evaluate(step, log)
+            log.final(step, metrics)
             if self.chief:
                 save_inference_weights(self.run, self.training.inference_vae)
                 self._tell_of_rate(metrics)
@@ -516,6 +515,24 @@ class Trainer:
         batches = self._some_images("train", _ENERGY_IMAGES)
         energies = measure_layer_energies(features, batches)
         return dict(zip(features.layers, energies, strict=True))
+
+
+def _prepare(
+    config: Config, run: RunDir, perceptual_model_named: bool
+) -> tuple[Config, tf.distribute.Strategy, Source, FeatureExtractor | None]:
+    """Sets devices up, opens the data, and resolves the settings; writes nothing."""
+    if not run.config.exists():
+        config_lib.check_new(config)
+    strategy = devices.set_up_devices(config.training)
+    config = _as_before(config, run)
+    source = open_source(config.data, config.training.seed)
+    config = _resolve(config, source)
+    if not perceptual_model_named:
+        _check_default_perceptual_model(config, source, run)
+    features = build_features(config, strategy)
+    if features is not None:
+        config = _with_layers(config, features)
+    return config, strategy, source, features
 
 
 def _as_before(config: Config, run: RunDir) -> Config:

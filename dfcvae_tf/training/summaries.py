@@ -6,13 +6,34 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
 from dfcvae_tf import config as config_lib
 from dfcvae_tf import images as images_lib
-from dfcvae_tf.config import Config
+from dfcvae_tf.config import SETTINGS, Config
 from dfcvae_tf.files import atomic_file, disk_errors
 from dfcvae_tf.run_dir import RunDir
+
+# Settings that runs are told apart by, besides those that are not their default.
+_TELLING = (
+    "dataset",
+    "network",
+    "latent_dim",
+    "objective",
+    "kl_weight",
+    "target_kl",
+    "perceptual_model",
+    "adversarial_weight",
+    "optimizer",
+    "learning_rate",
+    "batch_size",
+    "steps",
+    "seed",
+)
 
 
 class RunLog:
@@ -39,6 +60,7 @@ class RunLog:
           UserError: the disk is full or not writable.
         """
         self._run = run
+        self._config = config
         self._batch_size = config.training.batch_size
         self._bar_parts = tuple(bar_parts)
         self._enabled = enabled
@@ -58,8 +80,7 @@ class RunLog:
         with disk_errors(run.tensorboard):
             run.tensorboard.mkdir(parents=True, exist_ok=True)
         for split in ("train", "test"):
-            path = str(run.tensorboard / split)
-            self._writers[split] = tf.summary.create_file_writer(path)
+            self._writers[split] = self._writer(split)
         with self._writers["train"].as_default(step=start_step):
             settings = json.dumps(config_lib.to_dict(config), indent=2)
             tf.summary.text("settings", f"```\n{settings}\n```")
@@ -71,6 +92,9 @@ class RunLog:
         self.end_steps()
         for writer in self._writers.values():
             writer.close()
+
+    def _writer(self, name: str) -> tf.summary.SummaryWriter:
+        return tf.summary.create_file_writer(str(self._run.tensorboard / name))
 
     def add_block(
         self, step: int, count: int, means: Mapping[str, np.ndarray], seconds: float
@@ -98,7 +122,7 @@ class RunLog:
     def scalars(self, step: int, split: str, values: Mapping[str, np.ndarray]) -> None:
         """Logs values of one step: a line of metrics.jsonl and TensorBoard scalars.
 
-        A vector becomes a list in the line and one scalar per entry in TensorBoard.
+        A vector is a list in the line, and of the test split one picture in TensorBoard.
         """
         if not self._enabled:
             return
@@ -109,10 +133,26 @@ class RunLog:
                 line[name] = array.tolist()
                 if array.ndim == 0:
                     tf.summary.scalar(name, array)
-                for index, entry in enumerate(array if array.ndim else ()):
-                    tf.summary.scalar(f"{name}/{index}", entry)
+                elif split == "test":
+                    tf.summary.image(name, _bars(name, array)[np.newaxis])
         with disk_errors(self._run.metrics), open(self._run.metrics, "a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def final(self, step: int, metrics: Mapping[str, np.ndarray]) -> None:
+        """Puts the run among those that TensorBoard's HParams compare.
+
+        Settings and metrics are in a folder of their own, or all that was logged would
+        count as a metric.
+        """
+        if not self._enabled:
+            return
+        self._writers["final"] = self._writer("final")
+        with self._writers["final"].as_default(step=step):
+            # Runs of one name would be shown as one, with the mean of their metrics.
+            hparams.hparams(_told_apart_by(self._config), trial_id=str(self._run))
+            for name, value in metrics.items():
+                if np.ndim(value) == 0:
+                    tf.summary.scalar(name, np.asarray(value, np.float64))
 
     def pictures(
         self,
@@ -132,6 +172,31 @@ class RunLog:
         grid = images_lib.make_grid(np.concatenate(rows), columns=len(rows[0]))
         with self._writers[split].as_default(step=step):
             tf.summary.image(title, grid[np.newaxis])
+
+
+def _told_apart_by(config: Config) -> dict[str, bool | int | float | str]:
+    """Name -> value of the settings that tell a run from others; None is left out."""
+    told: dict[str, bool | int | float | str] = {"preset": config.preset}
+    for name, setting in SETTINGS.items():
+        value = setting.of(config)
+        telling = not setting.runtime and value != setting.default
+        if value is not None and (telling or name in _TELLING):
+            is_plain = isinstance(value, bool | int | float | str)
+            told[name] = value if is_plain else setting.to_flag(value)
+    return told
+
+
+def _bars(title: str, values: np.ndarray) -> np.ndarray:
+    """Draws a bar for each of some values, [H, W, 3] uint8."""
+    figure = Figure(figsize=(6.4, 2.4), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.bar(np.arange(len(values)), values)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_title(title)
+    axes.grid(axis="y", alpha=0.3)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 class _Blocks:

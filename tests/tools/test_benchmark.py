@@ -1,5 +1,9 @@
 """The benchmark's flags."""
 
+import pytest
+import tensorflow as tf
+
+from dfcvae_tf.training import devices
 from tests.programs import run_here
 from tools import benchmark, perceptual_agreement, prior_comparison
 
@@ -40,6 +44,21 @@ def test_training_and_data_get_what_was_asked_for(monkeypatch, capsys):
     arguments = ["--preset=hou2017-vae-123", "--dataset=celeba:c", "--repeats=3"]
     assert run_here(benchmark, "data", *arguments, "--perceptual_weights=w.h5") == 0
     assert capsys.readouterr().out.strip() == "hou2017-vae-123 celeba:c 64 w.h5 2048 3"
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_is_left_out_where_it_would_be_emulated(monkeypatch, capsys, has):
+    monkeypatch.setattr(benchmark.training_speed, "compare", lambda names, *_: names)
+    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: has)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    assert run_here(benchmark, "train") == 0
+    left_out = "mixed_bfloat16 is left out"
+    *said, names = capsys.readouterr().out.splitlines()
+    assert ("mixed_bfloat16" in names) == has
+    assert [line[:26] for line in said] == [left_out] * (not has)
+    # By name it is measured all the same.
+    assert run_here(benchmark, "train", "--contestants=mixed_bfloat16") == 0
+    assert capsys.readouterr().out == "['mixed_bfloat16']\n"
 
 
 def test_evaluation_gets_sizes_and_images(monkeypatch, capsys):

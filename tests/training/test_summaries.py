@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from dfcvae_tf.config import apply_settings
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
 from dfcvae_tf.training import summaries
@@ -40,13 +42,49 @@ def test_tensorboard_gets_scalars_images_and_settings(tmp_path):
     run = RunDir(tmp_path)
     with RunLog(run, CONFIG, 0, ("loss",)) as log:
         log.scalars(7, "test", {"loss": np.float64(3), "kl": np.array([1.0, 2.0])})
+        log.scalars(7, "train", {"kl": np.array([1.0, 2.0])})
         log.pictures(7, "test", [np.zeros((4, 8, 8, 1), np.float32)] * 3)
     test = EventAccumulator(str(run.tensorboard / "test"), {"tensors": 0}).Reload()
-    assert {"loss", "kl/0", "kl/1"} <= set(test.Tags()["tensors"])
-    assert "original_reconstruction_prior" in test.Tags()["tensors"]
+    # A vector is one picture.
+    pictures = {"kl", "original_reconstruction_prior"}
+    assert set(test.Tags()["tensors"]) == {"loss", *pictures}
     assert test.Tensors("loss")[0].step == 7
     train = EventAccumulator(str(run.tensorboard / "train")).Reload()
-    assert "settings" in train.Tags()["tensors"]
+    assert train.Tags()["tensors"] == ["settings"]
+
+
+def test_bars_are_as_high_as_their_values():
+    picture = summaries._bars("kl", np.array([0.0, 1.0, 2.0]))
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3
+    blue = (picture.astype(int) @ [-1, 0, 1] > 100).sum(axis=0)
+    heights = [part.max() for part in np.array_split(blue, 3)]
+    assert heights[0] < 5 and heights[2] == pytest.approx(2 * heights[1], abs=3)
+
+
+def test_runs_are_compared_by_their_settings_and_final_metrics(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        settings = {"seed": seed, "free_bits": 0.5, "log_every": 7}
+        config = apply_settings(CONFIG, settings)
+        with RunLog(RunDir(tmp_path / name), config, 0, ("loss",)) as log:
+            log.scalars(9, "test", {"other": np.float64(1)})
+            log.final(9, {"loss": np.float64(3 + seed), "kl": np.array([1.0, 2.0])})
+    told = {}
+    for name in "ab":
+        folder = RunDir(tmp_path / name).tensorboard / "final"
+        events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+        # Nothing else counts as a metric there.
+        assert [t for t in events.Tags()["tensors"] if "/" not in t] == ["loss"]
+        (content,) = events.PluginTagToContent("hparams").values()
+        start = HParamsPluginData.FromString(content).session_start_info
+        told[start.group_name] = {
+            key: getattr(value, value.WhichOneof("kind"))
+            for key, value in start.hparams.items()
+        }
+    assert list(told) == [str(tmp_path / name) for name in "ab"]
+    a, b = told.values()
+    assert (a.pop("seed"), b.pop("seed")) == (1, 2) and a == b
+    assert (a["preset"], a["latent_dim"], a["free_bits"]) == ("mnist-vae", 5, 0.5)
+    assert not {"log_every", "kl_weight", "perceptual_model", "crop"} & set(a)
 
 
 def test_lines_after_the_restored_step_and_broken_ones_go(tmp_path):
