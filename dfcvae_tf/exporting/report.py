@@ -1,5 +1,6 @@
 """REPORT.md of an export and the table for the terminal, both from its manifest."""
 
+from collections.abc import Collection
 from typing import Any
 
 from dfcvae_tf.exporting.glossary import render_glossary
@@ -47,7 +48,7 @@ def render_report(manifest: Manifest) -> str:
     about = (
         f"A decoder from {latent['dim']} latents to {shape} images "
         f"({image['color_order']}, float32 in [0, 1]){encoder}, in "
-        f"{len(manifest['variants'])} variants{in_saved_model}. Rows per call: "
+        f"{_count(manifest['variants'], 'variant')}{in_saved_model}. Rows per call: "
         f"{manifest['batch_size']}. Signatures: "
         f"`decode(z) -> image`{encode}. All else is in "
         "`manifest.json`."
@@ -94,6 +95,10 @@ def render_report(manifest: Manifest) -> str:
         ]
     lines += render_glossary()
     return "\n".join(lines)
+
+
+def _count(things: Collection[Any], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def recommended(manifest: Manifest) -> str:

@@ -72,9 +72,11 @@ def _drawing(manifest: Mapping[str, Any], taken: Mapping[str, str]) -> dict[str,
     (variant,) = (v for v in manifest["variants"] if v["name"] == taken["variant"])
     is_generator = variant["generator"] == taken["file"]
     network = "generator" if is_generator else "decoder"
-    labels = manifest["prior"].get("labels") if is_generator else None
+    labels = manifest["prior"].get("labels")
+    # Where no file draws from noise, the prior does on the way.
+    prior = None if is_generator else manifest["prior"].get("file")
     names, meaning, label_doc = [], "", ""
-    if labels is not None:
+    if labels is not None and is_generator:
         names, meaning = labels["names"], MEANINGS[labels["kind"]]
         label_doc = (
             f" label: {len(names)} numbers, see manifest.json; "
@@ -86,6 +88,11 @@ def _drawing(manifest: Mapping[str, Any], taken: Mapping[str, str]) -> dict[str,
         "network": network,
         "signature": "generate" if is_generator else "decode",
         "argument": "noise" if is_generator else "z",
+        "source": "from `from_noise` of " + prior
+        if prior
+        else "as from a standard normal distribution",
+        "prior": prior,
+        "prior_labels": len(labels["names"]) if prior and labels else 0,
         "labels": names,
         "meaning": meaning,
         "label_doc": label_doc,

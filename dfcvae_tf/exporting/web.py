@@ -45,13 +45,15 @@ def find_litert(litert_dir: str | None) -> Path:
     """Returns the folder with LiteRT.js: the one given, else that of the checkout.
 
     Raises:
-      UserError: none was given, and this is no checkout.
+      UserError: none was given, and this is no checkout, or one where `make web` never ran.
     """
     if litert_dir:
         return Path(litert_dir)
-    if (CHECKOUT_DIR / "package.json").is_file():
-        return Path(os.path.relpath(CHECKOUT_DIR))
-    raise _no_litert(Path("litert"), "--web needs LiteRT.js")
+    if not (CHECKOUT_DIR / "package.json").is_file():
+        raise _no_litert(Path("litert"), "--web needs LiteRT.js")
+    if not (CHECKOUT_DIR / PACKAGES).is_dir():
+        raise UserError("--web needs LiteRT.js; get it with: make web")
+    return Path(os.path.relpath(CHECKOUT_DIR))
 
 
 def write_photo_module(output_dir: Path) -> None:

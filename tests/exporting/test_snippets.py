@@ -150,6 +150,17 @@ def test_code_that_draws_takes_what_is_recommended_and_of_photos_the_most_exact(
         assert set(used) == {"float32" if name.endswith("photos") else "float16"}
 
 
+def test_without_a_generator_noise_goes_through_the_prior_first():
+    found = manifest(labels=["a", "b"])
+    found["prior"]["file"] = "prior.tflite"
+    code = {name: snippet.code for name, snippet in snippets(found).items()}
+    for name in ("python", "python_gpu"):
+        assert "z = from_noise(noise=noise, label=label)" in code[name]
+    assert "await prior.run(" in code["javascript"]
+    assert "3 numbers, from `from_noise` of prior.tflite" in code["kotlin"]
+    assert not any("from_noise" in s.code for s in snippets(manifest()).values())
+
+
 @pytest.mark.slow
 @pytest.mark.current_stack
 def test_the_kotlin_of_the_report_draws_on_what_is_asked_for_and_closes_all(

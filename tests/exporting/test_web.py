@@ -102,11 +102,17 @@ def test_absent_or_other_litert_names_the_command_and_writes_nothing(
 
 def test_litert_is_where_the_flag_says_else_in_the_checkout(monkeypatch, tmp_path):
     assert web.find_litert("some/where") == Path("some/where")
-    monkeypatch.chdir(CHECKOUT_DIR.parent)
-    assert web.find_litert(None) == Path("web")
-    monkeypatch.setattr(web, "CHECKOUT_DIR", tmp_path)
+    checkout = tmp_path / "web"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(web, "CHECKOUT_DIR", checkout)
     with pytest.raises(UserError, match=f"needs LiteRT.js; {hint('litert')}"):
         web.find_litert(None)
+    checkout.mkdir()
+    shutil.copy(CHECKOUT_DIR / "package.json", checkout)
+    with pytest.raises(UserError, match="needs LiteRT.js; get it with: make web$"):
+        web.find_litert(None)
+    (checkout / web.PACKAGES).mkdir(parents=True)
+    assert web.find_litert(None) == Path("web")
 
 
 def test_checkout_and_readme_install_the_version_that_the_page_is_for():
