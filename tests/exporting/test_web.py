@@ -754,7 +754,8 @@ def test_two_photos_become_the_same_pictures_wherever_they_morph(open_page, tmp_
         write_on_paper(path, index)
     folder, run = tmp_path / "export", "--run_dir=pretrained:mnist_dfc_vae"
     given = ("--quantize=float32", "--signatures=decode,encode", "--saved_model=no")
-    assert run_here(export, run, *given, "--web", f"--output_dir={folder}") == 0
+    given += ("--accelerator=none", "--web", f"--output_dir={folder}")
+    assert run_here(export, run, *given) == 0
     ways = {}
     ends = (f"--start={photos[0]}", f"--end={photos[1]}")
     assert (
