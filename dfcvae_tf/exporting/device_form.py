@@ -28,6 +28,8 @@ from dfcvae_tf.models.vae import VAE
 Step = Callable[[tf.Tensor], tf.Tensor]
 
 _BLOCK = 2
+# How far pictures may be from those of the plain decoder: rounding.
+_SAME = 1e-3
 # Of all weights, what convolutions behind a resize may add by making blocks.
 _MOST_ADDED = 0.04
 
@@ -35,12 +37,39 @@ _MOST_ADDED = 0.04
 def device_decode(vae: VAE, to_images: Step) -> Step:
     """Returns z [N, D] -> images [N, H, W, C].
 
-    Layers that none of the forms is for stay as they are.
+    Layers that none of the forms is for stay as they are, and so does a whole decoder whose
+    layers do not come one after the other, or whose pictures a form would change.
 
     Args:
-      vae: the networks; the decoder's layers come one after the other.
+      vae: the networks.
       to_images: makes images of the decoder's outputs, pixel by pixel.
     """
+
+    def plain(z: tf.Tensor) -> tf.Tensor:
+        return to_images(vae.decoder(z, training=False))
+
+    if not is_chain(vae.decoder):
+        return plain
+    decode = _in_forms(vae, to_images)
+    # What a user wrote may have, behind a convolution, what is of no single pixel.
+    z = tf.random.stateless_normal([2, vae.decoder.input_shape[-1]], [0, 0])
+    return decode if np.allclose(decode(z), plain(z), atol=_SAME) else plain
+
+
+def is_chain(network: tf.keras.Model) -> bool:
+    """Whether each layer takes what the one before it makes, once and nothing else."""
+    x = network.inputs[0]  # a sequential model has no `input` in Keras 3
+    for layer in network.layers:
+        if _kind(layer) == "InputLayer":
+            continue
+        # A model in the model has inputs of its own.
+        if len(layer._inbound_nodes) != 1 or layer.input is not x:
+            return False
+        x = layer.output
+    return x is network.outputs[0] and len(network.outputs) == 1
+
+
+def _in_forms(vae: VAE, to_images: Step) -> Step:
     groups = _groups(vae.decoder)
     blocks = _as_blocks(groups, vae.decoder.count_params())
     *others, last = groups
@@ -88,6 +117,8 @@ def _groups(decoder: tf.keras.Model) -> list[_Group]:
         else:
             groups.append(_Group(layer, before))
             before = []
+    if before:  # resizes come last
+        groups.append(_Group(before.pop(), before))
     return groups
 
 
@@ -96,7 +127,8 @@ def _belongs_behind(layer: Any, group: _Group) -> bool:
         return False
     if _kind(layer) == "BatchNormalization":  # becomes part of the kernel
         linear = group.layer.activation is tf.keras.activations.linear
-        return linear and not group.behind
+        # Of one without a scale or an offset there are fewer.
+        return linear and not group.behind and len(layer.weights) == 4
     return _kind(layer) in ("Activation", "LeakyReLU")
 
 

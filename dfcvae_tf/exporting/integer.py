@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from dfcvae_tf.exporting.device_form import is_chain
 from dfcvae_tf.models.vae import VAE
 
 # A sigmoid at this distance is within half an 8-bit step of 0 or 1: ln(511) = 6.24.
@@ -30,6 +31,7 @@ _ROWS = 50
 
 _OUTPUT_AXIS = {"Conv2D": 3, "Conv2DTranspose": 2, "Dense": 1}
 _INPUT_AXIS = {"Conv2D": 2, "Conv2DTranspose": 3, "Dense": 0}
+_LETS_THROUGH = ("Reshape", "Flatten", "UpSampling2D", "ReplicationPadding", "Dropout")
 
 
 def output_range(vae: VAE, latents: np.ndarray) -> tuple[float, float]:
@@ -82,20 +84,26 @@ def equalize_channels(network: tf.keras.Model, inputs: np.ndarray) -> None:
     treated; whatever else there is stays as it was.
 
     Args:
-      network: layers one after the other.
+      network: layers one after the other; another one stays as it is.
       inputs: [M, ...] float32, what the ranges are measured on.
     """
-    weighted = [layer for layer in network.layers if layer.weights]
+    if not is_chain(network):
+        return
+    # Whatever else is between two layers may not let a scale through.
+    layers = [layer for layer in network.layers if _kind(layer) not in _LETS_THROUGH]
     pairs = [
         (layer, following)
-        for layer, following in itertools.pairwise(weighted)
-        if type(layer).__name__ in _OUTPUT_AXIS
-        and type(following).__name__ in _INPUT_AXIS
+        for layer, following in itertools.pairwise(layers)
+        if _kind(layer) in _OUTPUT_AXIS
+        and _kind(following) in _INPUT_AXIS
         and layer.activation is tf.keras.activations.relu
+        and layer.use_bias
     ]
     if not pairs:
         return
-    hidden = tf.keras.Model(network.input, [following.input for _, following in pairs])
+    hidden = tf.keras.Model(
+        network.inputs[0], [following.input for _, following in pairs]
+    )
     ranges = [np.zeros(1)] * len(pairs)
     for part in _parts(inputs):
         values = hidden(part, training=False)
@@ -105,6 +113,10 @@ def equalize_channels(network: tf.keras.Model, inputs: np.ndarray) -> None:
             ranges[index] = np.maximum(ranges[index], maxima)
     for (layer, following), measured in zip(pairs, ranges, strict=True):
         _move_scale(layer, following, measured)
+
+
+def _kind(layer) -> str:
+    return type(layer).__name__
 
 
 def _move_scale(layer, following, ranges: np.ndarray) -> None:
@@ -117,8 +129,8 @@ def _move_scale(layer, following, ranges: np.ndarray) -> None:
     """
     kernel, bias = layer.get_weights()
     next_kernel, *next_bias = following.get_weights()
-    out_axis = _OUTPUT_AXIS[type(layer).__name__]
-    in_axis = _INPUT_AXIS[type(following).__name__]
+    out_axis = _OUTPUT_AXIS[_kind(layer)]
+    in_axis = _INPUT_AXIS[_kind(following)]
     # Between a dense layer and an image, one side counts positions as channels; the
     # channel is the last and fastest index on both sides.
     outs, ins = kernel.shape[out_axis], next_kernel.shape[in_axis]

@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy.signal import convolve, correlate
 
 from dfcvae_tf.config import ModelConfig
+from dfcvae_tf.exporting import integer
 from dfcvae_tf.exporting.device_form import device_decode, fold, of_blocks
 from dfcvae_tf.models.vae import VAE, build_vae
 
@@ -100,6 +101,55 @@ def test_pictures_stay_the_same(shape, settings):
     images = vae.decode(z).numpy()
     assert images.std() > 0.01
     np.testing.assert_allclose(decode(z).numpy(), images, atol=5e-6)
+
+
+def own_decoder(kind: str) -> tf.keras.Model:
+    """What a user may write, and none of the forms is for."""
+    layers = tf.keras.layers
+    z = tf.keras.Input((4,))
+    conv = layers.Conv2D(3, 3, padding="same", activation="relu")
+    norm = layers.BatchNormalization(scale=False)
+    plain = [
+        layers.Dense(48, activation="relu"),
+        layers.Reshape((4, 4, 3)),
+        layers.UpSampling2D(2),
+    ]
+    rest = {
+        "sequential": [conv],
+        "softmax": [conv, layers.Activation("softmax")],
+        "no scale": [layers.Conv2D(3, 3, padding="same"), norm],
+        "resized last": [conv, layers.UpSampling2D(2)],
+        "no bias": [layers.Conv2D(3, 3, use_bias=False, activation="relu"), conv],
+        "not scaled": [conv, layers.Activation("tanh"), layers.Conv2D(1, 3)],
+    }
+    if kind in rest:
+        return tf.keras.Sequential([z, *plain, *rest[kind]])
+    x = tf.keras.Sequential(plain)(z)  # a model in the model
+    return tf.keras.Model(z, layers.Add()([x, conv(x)]))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sequential",
+        "softmax",
+        "no scale",
+        "resized last",
+        "no bias",
+        "not scaled",
+        "branches",
+    ],
+)
+def test_pictures_of_decoders_of_any_kind_stay_the_same(kind):
+    decoder = own_decoder(kind)
+    vae = VAE({"decoder": decoder}, decoder_output="linear")
+    z = np.random.default_rng(1).normal(size=(30, 4)).astype("f")
+    images = vae.decode(z).numpy()
+    assert images.std() > 0.01
+    decode = device_decode(vae, vae.to_images)
+    np.testing.assert_allclose(decode(z).numpy(), images, atol=5e-6)
+    integer.equalize_channels(decoder, z)
+    np.testing.assert_allclose(vae.decode(z).numpy(), images, atol=5e-6)
 
 
 def test_blocks_are_made_where_that_adds_few_weights():
