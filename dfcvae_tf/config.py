@@ -363,7 +363,7 @@ class TrainingConfig:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """All settings of one run.
 
@@ -379,6 +379,18 @@ class Config:
     adversarial: AdversarialConfig = AdversarialConfig()
     training: TrainingConfig = TrainingConfig()
     image_shape: tuple[int, int, int] | None = None
+
+    def __repr__(self) -> str:
+        """The preset and all that is not a default; `dataclasses.asdict` has everything."""
+        default = Config()
+        different = [f"preset={self.preset!r}"]
+        for name, each in SETTINGS.items():
+            value = each.of(self)
+            if value != each.of(default):
+                different.append(f"{name}={value!r}")
+        if self.image_shape is not None:
+            different.append(f"image_shape={self.image_shape}")
+        return f"Config({', '.join(different)})"
 
 
 SECTIONS: dict[str, type] = {

@@ -10,6 +10,7 @@ Needs no TensorFlow, so a program can refuse a path before its work.
 import io
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -109,6 +110,26 @@ def write_images(
             file.write(images_lib.encode_png(_enlarge(grid, scale)))
     else:
         _write_gif(path, [_enlarge(i, scale) for i in images_lib.to_uint8(images)])
+
+
+def show_rows(rows: Sequence[np.ndarray], columns: int) -> Image.Image:
+    """Returns a picture of arrays of images, each from the left of a row on.
+
+    Small images are enlarged, as `write_images` does.
+
+    Args:
+      rows: [N, H, W, 1 or 3] float in [0, 1] each, of one shape but for N.
+      columns: images per row, at least 1.
+    """
+    shape = rows[0].shape[1:]
+    padded = []
+    for images in rows:
+        left = -len(images) % columns
+        padded.append(np.concatenate([images, np.ones((left, *shape), np.float32)]))
+    grid = images_lib.make_grid(np.concatenate(padded), columns)
+    scale = 4 if max(shape[:2]) < SMALL else 1
+    pixels = _enlarge(images_lib.to_uint8(grid), scale)
+    return Image.fromarray(pixels[..., 0] if shape[-1] == 1 else pixels)
 
 
 def _kind(path: str) -> Literal["grid", "gif", "folder"]:

@@ -70,7 +70,6 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
     from dfcvae_tf.data import run_images
-    from dfcvae_tf.metrics import latent
     from dfcvae_tf.models.prior import STANDARD
 
     in_noise = given["space"] == "noise"
@@ -85,10 +84,8 @@ def main(values: flags.FlagValues) -> None:
             "the prior of %s is N(0, I), where noise and latents are the same",
             given["run_dir"],
         )
-    ends = model.encode(images)[0]
-    start, end = model.to_noise(ends) if in_noise else ends
-    points = latent.interpolate(start, end, given["steps"], given["path"])
-    decoded = model.generate(points) if in_noise else model.decode(points)
+    start, end = images
+    decoded = model.interpolate(start, end, given["steps"], given["path"], in_noise)
     columns = min(len(decoded), MAX_COLUMNS)
     image_files.write_images(given["output"], decoded, columns, given["scale"])
     print(

@@ -2,36 +2,43 @@
 
 import dataclasses
 import functools
+import math
 import shlex
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from dfcvae_tf.config import Config
 from dfcvae_tf.data.ground import Ground, ground_of
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.image_files import show_rows
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.labels import CLASSES, Labels
+from dfcvae_tf.metrics import latent
 from dfcvae_tf.models.prior import Prior, StandardNormal, prior_given
 from dfcvae_tf.models.vae import VAE
-from dfcvae_tf.run_dir import RunDir
+from dfcvae_tf.run_dir import PRETRAINED_DIR, PRETRAINED_PREFIX, RunDir
 
 # Streams of random numbers, apart from each other for one seed.
 POSTERIOR, IMPORTANCE, PRIOR = range(3)
 # What one picture of all labels has room for.
 LABELS_SHOWN = 20
+# Samples in a picture of a run.
+_SHOWN = 36
 _IMAGE_LIMITS = (0.0, 1.0)
 # How far beyond them resizing and rounding may leave a value; a quarter of an 8-bit step.
 _ROUNDING = 1e-3
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class LoadedRun:
     """A trained run; float32, in inference mode.
 
     `encode`, `decode`, `reconstruct`, `generate` and `sample` take and return arrays of
-    any length and work in batches; `encoder` and `decoder` are for use in a graph.
+    any length and work in batches; `show` makes a picture of them; `encoder` and `decoder`
+    are for use in a graph.
 
     Attributes:
       config: the settings of the run.
@@ -46,6 +53,22 @@ class LoadedRun:
     vae: VAE
     prior: Prior = dataclasses.field(default_factory=StandardNormal)
     labels: Labels | None = None
+
+    def __repr__(self) -> str:
+        path = self.run.path
+        bundled = path.parent == PRETRAINED_DIR
+        where = f"{PRETRAINED_PREFIX}{path.name}" if bundled else path
+        size = "x".join(map(str, self.image_shape))
+        prior = "a learned prior" if self.has_learned_prior else "N(0, I)"
+        knows = ""
+        if self.labels is not None:
+            names = self.labels.names
+            more = ", …" if len(names) > LABELS_SHOWN else ""
+            knows = f" that knows {', '.join(names[:LABELS_SHOWN])}{more}"
+        return (
+            f"<run {where}: {self.config.objective.objective} of {size} images, network "
+            f"{self.config.model.network}, {self.latent_dim} latents, {prior}{knows}>"
+        )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -111,6 +134,59 @@ class LoadedRun:
           ValueError: see `encode`.
         """
         return self.decode(self.encode(images)[0])
+
+    def interpolate(
+        self,
+        start: np.ndarray,
+        end: np.ndarray,
+        steps: int = 10,
+        path: str = "linear",
+        in_noise: bool = False,
+    ) -> np.ndarray:
+        """Goes from one image to another through their latents, in equal steps.
+
+        Args:
+          start, end: [H, W, C] float in [0, 1].
+          steps: at least 1.
+          path: "linear" or "spherical", see `metrics.latent.interpolate`.
+          in_noise: whether steps are equal in the noise that the prior makes latents of:
+            where a learned prior leaves a gap, the way goes around it.
+
+        Returns:
+          [steps + 1, H, W, C] float32 in [0, 1]; the first and the last are start and end
+          as they are reconstructed.
+
+        Raises:
+          ValueError: they are not two images of the run's shape, or see `encode`.
+          UserError: no step, or another path.
+        """
+        ends = self.encode(np.stack([start, end]))[0]
+        if in_noise:
+            ends = self.to_noise(ends)
+        points = latent.interpolate(ends[0], ends[1], steps, path)
+        return self.generate(points) if in_noise else self.decode(points)
+
+    def show(self, *rows: np.ndarray, columns: int | None = None) -> Image.Image:
+        """Makes a picture of images, which a notebook shows; of none, of samples.
+
+        Args:
+          rows: [N, H, W, C] float in [0, 1]; of several, each stands in a row of its own.
+          columns: images in a row of one array; as many as make it square when None, of
+            several arrays all.
+
+        Raises:
+          ValueError: see `encode`.
+        """
+        if not rows:
+            rows = (self.sample(_SHOWN),)
+        rows = tuple(
+            np.asarray(_checked(images, self.image_shape, "images", _IMAGE_LIMITS))
+            for images in rows
+        )
+        if columns is None:
+            counts = [len(images) for images in rows]
+            columns = math.ceil(math.sqrt(counts[0])) if len(rows) == 1 else max(counts)
+        return show_rows(rows, max(1, columns))
 
     def generate(
         self, noise: np.ndarray, label: np.ndarray | None = None

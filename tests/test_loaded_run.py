@@ -1,5 +1,7 @@
 """Loaded runs: arrays of any length in and out."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -104,6 +106,40 @@ def test_importing_the_package_is_light():
         "else: raise SystemExit(1)\n"
     )
     assert run_python("-c", code).returncode == 0
+
+
+def test_the_way_between_two_images_begins_and_ends_at_them(run, images):
+    way = run.interpolate(images[0], images[1], steps=4)
+    assert way.shape == (5, 28, 28, 1)
+    ends = run.reconstruct(images[:2])
+    np.testing.assert_allclose(way[[0, -1]], ends, atol=1e-5)
+    around = run.interpolate(images[0], images[1], steps=4, in_noise=True)
+    np.testing.assert_allclose(around[[0, -1]], ends, atol=1e-2)
+    assert np.abs(way[2] - around[2]).max() > 0.05
+
+
+def test_a_picture_for_a_notebook(run, images):
+    # One array in a square; of several, each begins a row.
+    assert run.show(images[:9]).size == (3 * 30 * 4 + 8, 3 * 30 * 4 + 8)
+    rows = np.asarray(run.show(images[:3], images[3:5])) / 255
+    assert rows.shape == (2 * 120 + 8, 3 * 120 + 8)
+    np.testing.assert_allclose(
+        rows[128:240:4, 128:240:4], images[4, ..., 0], atol=1 / 255
+    )
+    assert (rows[128:240, 248:360] == 1).all()
+    assert run.show().size == (6 * 120 + 8,) * 2
+    with pytest.raises(ValueError, match=r"x\[np.newaxis\] makes N = 1"):
+        run.show(images[0])
+
+
+def test_a_run_and_its_settings_are_short_to_read(run):
+    assert re.fullmatch(
+        r"<run pretrained:mnist_dfc_vae: dfc_vae of 28x28x1 images, network article, 5 latents, a "
+        "learned prior that knows 0, 1, .*, 9>",
+        repr(run),
+    )
+    assert repr(run.config).startswith("Config(preset='mnist-dfc-vae', dataset='mnist'")
+    assert "kl_warmup_steps" not in repr(run.config)
 
 
 class Lines:
