@@ -216,7 +216,7 @@ def _load(given: dict[str, Any]) -> tuple[Any, Any, Any]:
     from dfcvae_tf.data.run_images import evaluation_data
     from dfcvae_tf.evaluation.attributes import study
 
-    model = load_for_inference(given["run_dir"])
+    model = load_for_inference(given["run_dir"], trust_code=given["trust_code"])
     data = evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )

@@ -17,6 +17,7 @@ import tensorflow as tf
 from absl import logging
 
 from dfcvae_tf import config as config_lib
+from dfcvae_tf import own_code
 from dfcvae_tf import run_dir as run_dir_lib
 from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import Config
@@ -33,6 +34,7 @@ from dfcvae_tf.labels import Labels
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.models.prior import STANDARD, Prior, StandardNormal
 from dfcvae_tf.models.vae import VAE, build_vae
+from dfcvae_tf.own_code import OwnCode
 from dfcvae_tf.picture_files import READER
 from dfcvae_tf.prior_file import load_prior
 from dfcvae_tf.provenance import describe_process
@@ -167,6 +169,7 @@ class Inputs:
       model_digests: setting that names a file -> the file's SHA-256.
       perceptual_kernels: the perceptual model's `FeatureExtractor.kernel_digests`.
       picture_reader: `picture_files.READER`.
+      own_code: part that a user wrote -> the SHA-256 of its text.
     """
 
     dataset: str
@@ -175,6 +178,7 @@ class Inputs:
     model_digests: Mapping[str, str]
     perceptual_kernels: Sequence[str] = ()
     picture_reader: int = READER
+    own_code: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def write_config(
@@ -227,6 +231,9 @@ def differences(run: RunDir, config: Config, inputs: Inputs) -> list[str]:
         if was.get("model_digests", {}).get(setting, digest) != digest:
             path = getattr(config.objective, setting)
             found.append(f"{setting}: the content of {path} has changed")
+    for part, digest in own_digests(run).items():
+        if inputs.own_code.get(part, digest) != digest:
+            found.append(f"{part}: the code has changed")
     return found
 
 
@@ -265,6 +272,16 @@ def read_provenance(run: RunDir) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def own_digests(run: RunDir) -> dict[str, str]:
+    """Reads part that a user wrote -> the SHA-256 of its text; {} where nothing is told.
+
+    Raises:
+      UserError: config.json is missing or no JSON.
+    """
+    found = read_provenance(run).get("own_code")
+    return found if isinstance(found, dict) else {}
+
+
 def read_config(run: RunDir) -> Config:
     """Reads the settings of a run.
 
@@ -289,7 +306,10 @@ def save_inference_weights(run: RunDir, vae: VAE) -> None:
 
 
 def load_for_inference(
-    run_dir: str | os.PathLike, step: int | None = None, prior: str | None = None
+    run_dir: str | os.PathLike,
+    step: int | None = None,
+    prior: str | None = None,
+    trust_code: bool = False,
 ) -> LoadedRun:
     """Loads the inference weights of a finished run, or those of one of its checkpoints.
 
@@ -299,10 +319,13 @@ def load_for_inference(
       prior: what images are drawn from: "standard" for N(0, I), "learned" for the prior
         that was fitted to the run's latents; None for that one where there is one. A
         checkpoint has none.
+      trust_code: whether code that the run brings along may run: of a network that a user
+        wrote. Without it nothing of a run is ever run.
 
     Raises:
       UserError: no such run or checkpoint, it is not finished, a file of it is damaged,
-        or its prior is missing or one of other weights.
+        its prior is missing or one of other weights, or it has a network of its own that
+        is not trusted or not the one it was trained with.
     """
     run = run_dir_lib.resolve(run_dir)
     config = read_config(run)
@@ -313,14 +336,25 @@ def load_for_inference(
             f"{run_dir} has no inference weights: training did not finish; run the "
             "same training command again to finish it"
         )
-    vae = build_vae(config.model, config.image_shape, "float32")
+    own = _own_network(run, config, trust_code)
+    vae = build_vae(config.model, config.image_shape, "float32", own=own)
     if step is not None:
         _set_checkpoint_weights(run, config, vae, step)
-        return LoadedRun(config, run, vae)
+        return LoadedRun(config, run, vae, own_network=own)
     arrays = read_arrays(run.weights)
     for name, network in vae.networks.items():
         weights_lib.set_arrays(network, arrays, f"{name}/")
-    return LoadedRun(config, run, vae, *_chosen_prior(config, run, prior))
+    found, labels = _chosen_prior(config, run, prior)
+    return LoadedRun(config, run, vae, found, labels, own)
+
+
+def _own_network(run: RunDir, config: Config, trusted: bool) -> OwnCode | None:
+    """What builds the networks of a run where a user wrote it."""
+    setting = own_code.own_parts(config).get(own_code.NETWORK)
+    if setting is None:
+        return None
+    digest = own_digests(run).get(own_code.NETWORK)
+    return own_code.read_kept(run, own_code.NETWORK, setting, digest, trusted)
 
 
 def _chosen_prior(

@@ -78,8 +78,20 @@ def define_data(values: flags.FlagValues, dataset_help: str) -> None:
 def define_run_dir(
     values: flags.FlagValues, what: str = "a finished run, or pretrained:NAME"
 ) -> None:
-    """Defines --run_dir; `what` it takes."""
+    """Defines --run_dir, and what it takes, and --trust_code."""
     flags.DEFINE_string("run_dir", None, what, flag_values=values)
+    define_trust_code(values)
+
+
+def define_trust_code(values: flags.FlagValues) -> None:
+    """Defines --trust_code."""
+    flags.DEFINE_bool(
+        "trust_code",
+        False,
+        "run the code of a network that a run brings along (code/network.py in it); "
+        "without this flag such a run is refused",
+        flag_values=values,
+    )
 
 
 def define_judge(values: flags.FlagValues) -> None:

@@ -8,6 +8,7 @@ that it takes. This module does not import TensorFlow, so `--help` answers at on
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -110,7 +111,8 @@ class ModelConfig:
     network: str = setting(
         "article",
         "article (28x28x1) | conv (any size that fits) | hou64, hou128, facenet64, "
-        "facenet128 (faces of 64x64 or 128x128)",
+        "facenet128 (faces of 64x64 or 128x128) | file:PATH.py:FUNCTION (your own: "
+        "FUNCTION(config, image_shape, dtype) returns encoder and decoder)",
     )
     latent_dim: int = setting(5, "number of latent dimensions", above=0)
     depth: int = setting(
@@ -216,6 +218,13 @@ class ObjectiveConfig:
         "energy = divide each layer's distance by that layer's mean feature energy on "
         "training images, so that weights mean the same with any network",
     )
+    term: str | None = setting(
+        None,
+        "file:PATH.py:FUNCTION: one more term, your own: FUNCTION(config) returns an object "
+        "with a name, which called with the forward pass returns {name: one number an "
+        "image}",
+    )
+    term_weight: float = setting(1.0, "weight of that --term", above=0)
 
     @property
     def is_perceptual(self) -> bool:
@@ -454,13 +463,17 @@ def apply_settings(config: Config, settings: dict[str, Any]) -> Config:
         settings["epochs"] = None
     elif settings.get("epochs") is not None:
         settings["steps"] = None
-    by_section: dict[str, dict[str, Any]] = {}
-    for name, value in settings.items():
-        by_section.setdefault(SETTINGS[name].section, {})[name] = value
-    for section, values in by_section.items():
-        changed = dataclasses.replace(getattr(config, section), **values)
-        config = dataclasses.replace(config, **{section: changed})
+    config = replace_settings(config, settings)
     check(config)
+    return config
+
+
+def replace_settings(config: Config, settings: Mapping[str, Any]) -> Config:
+    """Returns `config` with some settings (by field name) replaced, and nothing else."""
+    for name, value in settings.items():
+        section = SETTINGS[name].section
+        changed = dataclasses.replace(getattr(config, section), **{name: value})
+        config = dataclasses.replace(config, **{section: changed})
     return config
 
 
@@ -523,9 +536,13 @@ def _check_objective(objective: ObjectiveConfig) -> None:
             "--kl_warmup_steps is for a --kl_weight; with --target_kl the weight moves "
             "by itself"
         )
+    if objective.term is None and objective.term_weight != 1:
+        raise UserError("--term_weight is of a --term, and none is given")
     if objective.objective == "vae":
-        if objective.pixel_weight == 0:
-            raise UserError("--objective=vae needs a --pixel_weight greater than 0")
+        if objective.pixel_weight == 0 and objective.term is None:
+            raise UserError(
+                "--objective=vae needs a --pixel_weight greater than 0, or a --term"
+            )
         for name in (
             "perceptual_model",
             "perceptual_layers",
@@ -592,6 +609,9 @@ def to_public_dict(config: Config) -> dict[str, Any]:
         values["objective"]["perceptual_model"] = kind
     if config.objective.perceptual_weights not in ("imagenet", "random"):
         values["objective"]["perceptual_weights"] = "file"
+    for section, name in (("model", "network"), ("objective", "term")):
+        if ":" in (values[section][name] or ""):
+            values[section][name] = "own"
     return values
 
 

@@ -39,6 +39,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "folder of the report (default: DIR/reports for one run, else reports/NAME-NAME)",
         flag_values=values,
     )
+    common_flags.define_trust_code(values)
     common_flags.define_data(values, common_flags.OWN_DATASET)
     flags.DEFINE_integer(
         "num_images",
@@ -113,7 +114,7 @@ def main(values: flags.FlagValues) -> None:
 
     output_dir = _output_dir(given["output_dir"], runs)
     progress = progress_printer()
-    models = evaluator.load_runs(runs)
+    models = evaluator.load_runs(runs, given["trust_code"])
     config = next(iter(models.values())).config
     where = evaluation_data(
         config, given["dataset"], given["data_dir"], given["offline"]

@@ -121,7 +121,9 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.exporting import exporter, report
 
     progress = progress_printer()
-    model, step = exporter.load_run(given["run_dir"], given["checkpoint"])
+    model, step = exporter.load_run(
+        given["run_dir"], given["checkpoint"], given["trust_code"]
+    )
     data = evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )

@@ -57,7 +57,9 @@ def main(values: flags.FlagValues) -> None:
     from dfcvae_tf.training.prior_fitting import describe_fit, fit_prior
 
     with locked(run.path):
-        model = load_for_inference(given["run_dir"], prior="standard")
+        model = load_for_inference(
+            given["run_dir"], prior="standard", trust_code=given["trust_code"]
+        )
         data = run_images.own_data(
             model.config, given["dataset"], given["data_dir"], given["offline"]
         )

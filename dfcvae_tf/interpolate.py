@@ -74,7 +74,9 @@ def main(values: flags.FlagValues) -> None:
 
     in_noise = given["space"] == "noise"
     prior = None if in_noise else STANDARD  # which then nobody asks
-    model = load_for_inference(given["run_dir"], prior=prior)
+    model = load_for_inference(
+        given["run_dir"], prior=prior, trust_code=given["trust_code"]
+    )
     data = run_images.evaluation_data(
         model.config, given["dataset"], given["data_dir"], given["offline"]
     )

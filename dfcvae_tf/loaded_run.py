@@ -19,6 +19,7 @@ from dfcvae_tf.labels import CLASSES, Labels
 from dfcvae_tf.metrics import latent
 from dfcvae_tf.models.prior import Prior, StandardNormal, prior_given
 from dfcvae_tf.models.vae import VAE
+from dfcvae_tf.own_code import OwnCode
 from dfcvae_tf.run_dir import PRETRAINED_DIR, PRETRAINED_PREFIX, RunDir
 
 # Streams of random numbers, apart from each other for one seed.
@@ -46,6 +47,7 @@ class LoadedRun:
       vae: its networks.
       prior: what images are drawn from.
       labels: what it can be asked for; None where it knows no labels.
+      own_network: what built its networks, where a user wrote it.
     """
 
     config: Config
@@ -53,6 +55,7 @@ class LoadedRun:
     vae: VAE
     prior: Prior = dataclasses.field(default_factory=StandardNormal)
     labels: Labels | None = None
+    own_network: OwnCode | None = None
 
     def __repr__(self) -> str:
         path = self.run.path

@@ -2,15 +2,17 @@
 
     loss = pixel_weight * pixel + perceptual_weight * sum_l w_l * distance_l
            + kl_weight(step) * KL + adversarial_weight(step) * adversarial
+           + term_weight * what a user wrote
 
 Every value is per image. `build_objective` makes the terms that settings ask for; a plain
 VAE is an objective without the perceptual one, and few have the adversarial one.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
 from dfcvae_tf import losses
@@ -19,8 +21,10 @@ from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.kl_weight import GivenWeight, KLWeight, TargetRate
 from dfcvae_tf.models.vae import ForwardPass
+from dfcvae_tf.own_code import OwnCode
 
 Terms = dict[str, tf.Tensor]
+T = TypeVar("T")
 
 
 class Features(Protocol):
@@ -58,6 +62,10 @@ class Objective:
         self.parts = tuple(term.name for term in self._terms)
         self.rate = rate
 
+    def term(self, kind: type[T]) -> T | None:
+        """Returns the term of a kind; None where there is none."""
+        return next((each for each in self._terms if isinstance(each, kind)), None)
+
     def __call__(self, forward: ForwardPass) -> Terms:
         """Returns every term by its name, what else the terms log, and "loss"."""
         values: Terms = {}
@@ -72,6 +80,7 @@ def build_objective(
     features: Features | None = None,
     layer_energies: Sequence[float] | None = None,
     adversary: Adversary | None = None,
+    own: OwnCode | None = None,
 ) -> Objective:
     """Returns the objective that settings ask for.
 
@@ -81,9 +90,11 @@ def build_objective(
       layer_energies: mean of ||Phi_l(x)||^2 over training images, one per layer; needed
         with perceptual_normalization="energy".
       adversary: the discriminator; None without an adversarial loss.
+      own: what builds a term that a user wrote; None without one.
 
     Raises:
-      UserError: the number of layer weights is not the number of layers.
+      UserError: the number of layer weights is not the number of layers, or what a user
+        wrote raises or returns no term.
     """
     terms: list[Term] = []
     if config.pixel_weight > 0:
@@ -102,6 +113,8 @@ def build_objective(
     terms.append(KLLoss(weight, config.free_bits))
     if adversary is not None:
         terms.append(AdversarialLoss(adversary))
+    if own is not None:
+        terms.append(OwnTerm(own, config))
     return Objective(terms, rate)
 
 
@@ -231,6 +244,95 @@ class KLLoss:
             "kl_weight": tf.fill(tf.shape(penalised), weight),
             self.name: weight * penalised,
         }
+
+
+class OwnTerm:
+    """A term that a user wrote, times its weight."""
+
+    def __init__(self, code: OwnCode, config: ObjectiveConfig):
+        """Has the code build the term.
+
+        Raises:
+          UserError: it raises, or returns what has no name or cannot be called.
+        """
+        self._code = code
+        self._weight = config.term_weight
+        self._term = code.build({"config": config})
+        self.name = getattr(self._term, "name", "")
+        if not callable(self._term) or not isinstance(self.name, str) or not self.name:
+            raise UserError(
+                f"{code} must return an object that can be called and has a name, a text, "
+                f"got {type(self._term).__name__}"
+            )
+        if self.name in _LOGGED:
+            raise UserError(
+                f"{code}: the name {self.name!r} is taken; choose another one"
+            )
+
+    def __call__(self, forward: ForwardPass) -> Terms:
+        values = dict(self._term(forward))
+        values[self.name] = self._weight * values[self.name]
+        return values
+
+    def check(self, compute_forward: Callable[[], ForwardPass], count: int) -> None:
+        """Has the term look at a forward pass once, as it will in training.
+
+        Args:
+          compute_forward: computes it, in a graph.
+          count: number of images in it.
+
+        Raises:
+          UserError: the term raises, or returns something else than finite numbers, one an
+            image, by its name.
+        """
+        # Raised in there, AutoGraph would wrap what is said below.
+        compute = tf.function(lambda: self._term(compute_forward()))
+        with self._code.told():
+            values: Any = compute()
+        wanted = f"{{{self.name!r}: [N] float32}}, one number an image"
+        if not isinstance(values, Mapping) or self.name not in values:
+            found = type(values).__name__
+            if isinstance(values, Mapping):
+                found = f"{{{', '.join(map(repr, values))}}}"
+            raise UserError(f"{self._code}: the term must return {wanted}, got {found}")
+        for name, value in values.items():
+            value = tf.convert_to_tensor(value)
+            if name != self.name and not str(name).startswith(f"{self.name}/"):
+                raise UserError(
+                    f"{self._code}: what the term logs beside {self.name!r} must be called "
+                    f"'{self.name}/…', got {name!r}"
+                )
+            per_image = value.shape.rank and value.shape[0] == count
+            if name == self.name and value.shape.rank != 1:
+                per_image = False
+            if not per_image or value.dtype != tf.float32:
+                raise UserError(
+                    f"{self._code}: the term must return {wanted}; of {count} images "
+                    f"{name!r} is {list(value.shape)} {value.dtype.name}"
+                )
+            if not np.isfinite(value).all():
+                raise UserError(
+                    f"{self._code}: {name!r} is not finite on images as they come out of "
+                    "an untrained network"
+                )
+
+
+# What else is called by these names in the logs.
+_LOGGED = {
+    "loss",
+    PixelLoss.name,
+    PerceptualLoss.name,
+    KLLoss.name,
+    AdversarialLoss.name,
+    "kl_nats",
+    "kl_nats_per_dimension",
+    "kl_weight",
+    "adversarial_weight",
+    "gradient_norm",
+    "skipped_steps",
+    "active_dimensions",
+    "learning_rate",
+}
 
 
 def _reduce(per_image_sum: tf.Tensor, reduction: str, values: tf.Tensor) -> tf.Tensor:

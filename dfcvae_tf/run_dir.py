@@ -20,6 +20,7 @@ class RunDir:
         self.tensorboard = self.path / "tensorboard"
         self.weights = self.path / "weights" / "inference.npz"
         self.prior = self.path / "weights" / "prior.npz"
+        self.code = self.path / "code"
         self.metrics = self.path / "metrics.jsonl"
         self.layer_energies = self.path / "perceptual_energies.json"
         self.attributes = self.path / "attributes"

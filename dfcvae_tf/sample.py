@@ -71,7 +71,9 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from dfcvae_tf.checkpoints import load_for_inference
 
-    model = load_for_inference(given["run_dir"], prior=given["prior"])
+    model = load_for_inference(
+        given["run_dir"], prior=given["prior"], trust_code=given["trust_code"]
+    )
     prior = "its learned prior" if model.has_learned_prior else "N(0, I)"
     asked = _asked(model, given)
     if not asked:

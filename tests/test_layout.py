@@ -27,7 +27,7 @@ ROWS = [
         "provenance",
         "weights",
     },
-    {"presets", "common_flags"},
+    {"presets", "common_flags", "own_code"},
     {"losses", "kl_weight"},
     {
         "attribute_vectors",

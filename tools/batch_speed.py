@@ -24,13 +24,14 @@ from tools.decoder_speed import (
 BATCH_SIZES = (1, 8, 32)
 
 
-def compare(run_dir: str, repeats: int, rounds: int) -> str:
+def compare(run_dir: str, repeats: int, rounds: int, trust_code: bool = False) -> str:
     """Measures the float32 decoder of a run on the CPU, and on a GPU where there is one.
 
     Args:
       run_dir: a finished run, or `pretrained:NAME`.
       repeats: pictures of each per round, at least one batch.
       rounds: how often each has its turn.
+      trust_code: see `load_for_inference`.
 
     Returns:
       A Markdown table, and what is missing in it.
@@ -42,7 +43,7 @@ def compare(run_dir: str, repeats: int, rounds: int) -> str:
     import_tensorflow()
     from dfcvae_tf.exporting import exporter
 
-    model, _ = exporter.load_run(run_dir, None)
+    model, _ = exporter.load_run(run_dir, None, trust_code)
     shape = (NUM_LATENTS, model.config.model.latent_dim)
     latents = np.random.default_rng(0).standard_normal(shape, np.float32)
     pictures = model.vae.decode(latents).numpy()

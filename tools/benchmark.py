@@ -24,6 +24,7 @@ from dfcvae_tf.common_flags import (
     DATASETS,
     define_judge,
     define_settings,
+    define_trust_code,
     given_settings,
     refuse_other_commands,
     require,
@@ -57,6 +58,7 @@ COMMANDS_OF = {
     "data_dir": ("data", "edits", "export", "perceptual", "priors"),
     "offline": ("data", "edits", "export", "perceptual", "priors"),
     "run_dir": ("edits", "export", "perceptual", "priors"),
+    "trust_code": ("edits", "export", "perceptual", "priors"),
     "attributes": ("edits",),
     "threads": ("export",),
     "rounds": ("export", "priors"),
@@ -135,6 +137,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "reconstructions are compared, too; edits: one whose prior knows attributes",
         flag_values=values,
     )
+    define_trust_code(values)
     flags.DEFINE_string(
         "dataset",
         None,
@@ -234,6 +237,7 @@ def perceptual(values: flags.FlagValues) -> None:
         given["images"] or 256,
         given["run_dir"],
         given["repeats"] or 7,
+        given["trust_code"],
     )
     print(report)
 
@@ -249,9 +253,13 @@ def export(values: flags.FlagValues) -> None:
         _parse_threads(given["threads"]),
         repeats,
         given["rounds"],
+        given["trust_code"],
     )
     print(report, flush=True)
-    print(f"\n{batch_speed.compare(run_dir, repeats, given['rounds'])}")
+    batches = batch_speed.compare(
+        run_dir, repeats, given["rounds"], given["trust_code"]
+    )
+    print(f"\n{batches}")
 
 
 def priors(values: flags.FlagValues) -> None:
@@ -268,6 +276,7 @@ def priors(values: flags.FlagValues) -> None:
         given["images"] or 10_000,
         given["repeats"] or 200,
         given["rounds"],
+        given["trust_code"],
     )
     print(report)
 
@@ -286,6 +295,7 @@ def edits(values: flags.FlagValues) -> None:
         (given["judge"], tuple(given["judge_layers"]), given["judge_weights"]),
         given["attributes"],
         given["images"] or 1000,
+        given["trust_code"],
     )
     print(report)
 

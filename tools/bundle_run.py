@@ -34,6 +34,8 @@ def main(values: flags.FlagValues) -> None:
     run = run_dir_lib.resolve(given["run_dir"])
     if not run.weights.is_file():
         raise UserError(f"{run} has no inference weights: training did not finish")
+    if run.code.exists():
+        raise UserError(f"{run} has parts that a user wrote; none of these ships")
     target = run_dir_lib.RunDir(run_dir_lib.PRETRAINED_DIR / given["name"])
     stored = read_json(run.config)
     for source, copy in (

@@ -92,6 +92,7 @@ def compare(
     threads: Sequence[int],
     repeats: int,
     rounds: int,
+    trust_code: bool = False,
 ) -> str:
     """Exports a run, measures its decoder in all runtimes that are installed.
 
@@ -102,6 +103,7 @@ def compare(
       threads: numbers of threads, each measured by itself.
       repeats: pictures of each runtime per round.
       rounds: how often each runtime has its turn.
+      trust_code: see `load_for_inference`.
 
     Returns:
       Machine, versions, a Markdown table per number of threads, what they say.
@@ -111,7 +113,7 @@ def compare(
       Stopped: a runtime's pictures are not Keras'.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        found, latents, pictures = _prepare(run_dir, images, Path(scratch))
+        found, latents, pictures = _prepare(run_dir, images, Path(scratch), trust_code)
         runtimes = {n: r for n, r in found.items() if isinstance(r, Runtime)}
         speeds = {
             count: measure(runtimes, latents, pictures, count, repeats, rounds)
@@ -134,7 +136,10 @@ def compare(
 
 
 def _prepare(
-    run_dir: str, images: tuple[str | None, str | None, bool], scratch: Path
+    run_dir: str,
+    images: tuple[str | None, str | None, bool],
+    scratch: Path,
+    trust_code: bool,
 ) -> tuple[dict[str, Runtime | str], np.ndarray, np.ndarray]:
     """Exports a run, and makes the same decoder for the other runtimes.
 
@@ -148,7 +153,7 @@ def _prepare(
     from dfcvae_tf.exporting.manifest import SAVED_MODEL
     from dfcvae_tf.exporting.signatures import NETWORKS
 
-    model, step = exporter.load_run(run_dir, None)
+    model, step = exporter.load_run(run_dir, None, trust_code)
     data = evaluation_data(model.config, *images)
     folder = scratch / "export"
     manifest = exporter.export_run(

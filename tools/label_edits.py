@@ -84,6 +84,7 @@ def compare(
     judge: tuple[str | None, tuple[str, ...], str],
     attributes: str,
     count: int,
+    trust_code: bool = False,
 ) -> str:
     """Edits test images both ways and measures them.
 
@@ -93,6 +94,7 @@ def compare(
       judge: --judge, --judge_layers, --judge_weights, see `judge.build_judge`.
       attributes: names with commas between them; "" for all.
       count: test images that are edited, at most.
+      trust_code: see `load_for_inference`.
 
     Returns:
       A table and what it says, in lines.
@@ -101,7 +103,7 @@ def compare(
       UserError: the prior knows no attributes, there is no judge, an attribute is unknown
         or all images agree in one, or the data cannot be had.
     """
-    model = load_for_inference(run_dir)
+    model = load_for_inference(run_dir, trust_code=trust_code)
     labels = model.known_labels
     if labels.kind != ATTRIBUTES:
         raise UserError(

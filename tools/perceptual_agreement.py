@@ -89,6 +89,7 @@ def compare(
     count: int,
     run_dir: str | None,
     repeats: int,
+    trust_code: bool = False,
 ) -> str:
     """Compares a perceptual model with VGG19 at each size.
 
@@ -100,6 +101,7 @@ def compare(
       run_dir: a run whose reconstructions are pairs too; photos are then cropped as it
         has them, and its size is the only one.
       repeats: rounds of timing; none with 0.
+      trust_code: see `load_for_inference`.
 
     Returns:
       Machine, a table, and what its numbers are.
@@ -107,7 +109,7 @@ def compare(
     Raises:
       UserError: the photos, a network or the run cannot be had, or there are too few.
     """
-    run = dfcvae_tf.load_run(run_dir) if run_dir else None
+    run = dfcvae_tf.load_run(run_dir, trust_code=trust_code) if run_dir else None
     shapes = [(size, size, 3) for size in sizes]
     data = replace(config.data, color="rgb")
     if run:

@@ -119,6 +119,7 @@ def compare(
     count: int,
     repeats: int,
     rounds: int,
+    trust_code: bool = False,
 ) -> str:
     """Fits priors of all kinds to a run's latents and measures them.
 
@@ -129,6 +130,7 @@ def compare(
       count: test images that are judged, and samples of each prior.
       repeats: pictures of each prior per round.
       rounds: how often each has its turn.
+      trust_code: see `load_for_inference`.
 
     Returns:
       Machine, versions, a Markdown table, and what its numbers are.
@@ -137,7 +139,7 @@ def compare(
       UserError: the run, the data or the judge cannot be had or do not fit.
       Stopped: on a device a prior makes other pictures.
     """
-    model = load_for_inference(run_dir, prior="standard")
+    model = load_for_inference(run_dir, prior="standard", trust_code=trust_code)
     data = own_data(model.config, *images)
     source = open_source(data, model.config.training.seed)
     test_images = load_evaluation_images(model.config, data, count, _SEED)

@@ -88,13 +88,18 @@ class _Work:
     progress: Progress
 
 
-def load_runs(runs: Mapping[str, str]) -> dict[str, LoadedRun]:
-    """Loads runs by name.
+def load_runs(
+    runs: Mapping[str, str], trust_code: bool = False
+) -> dict[str, LoadedRun]:
+    """Loads runs by name; `trust_code` as in `load_for_inference`.
 
     Raises:
       UserError: a run cannot be loaded, or not all of them see an image alike.
     """
-    models = {name: load_for_inference(path) for name, path in runs.items()}
+    models = {
+        name: load_for_inference(path, trust_code=trust_code)
+        for name, path in runs.items()
+    }
     _check_alike({name: model.config for name, model in models.items()})
     return models
 

@@ -47,12 +47,15 @@ from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir, resolve
 Progress = Callable[[str], None]
 
 
-def load_run(run_dir: str, checkpoint: str | None) -> tuple[LoadedRun, int | None]:
+def load_run(
+    run_dir: str, checkpoint: str | None, trust_code: bool = False
+) -> tuple[LoadedRun, int | None]:
     """Loads what is exported.
 
     Args:
       run_dir: a run directory, or `pretrained:NAME`.
       checkpoint: a step or "newest"; None for the weights of a finished run.
+      trust_code: see `load_for_inference`.
 
     Returns:
       The run, and the step of the checkpoint, None for a finished run.
@@ -69,7 +72,7 @@ def load_run(run_dir: str, checkpoint: str | None) -> tuple[LoadedRun, int | Non
                 "again to finish it, or export its newest checkpoint (step "
                 f"{steps[-1]}) with --checkpoint=newest"
             )
-        return load_for_inference(run_dir), None
+        return load_for_inference(run_dir, trust_code=trust_code), None
     if checkpoint == "newest":
         if not steps:
             raise UserError(f"{run_dir} has no checkpoint; leave --checkpoint out")
@@ -78,7 +81,7 @@ def load_run(run_dir: str, checkpoint: str | None) -> tuple[LoadedRun, int | Non
         step = int(checkpoint)
     else:
         raise UserError(f"--checkpoint must be 'newest' or a step, got {checkpoint!r}")
-    return load_for_inference(run_dir, step), step
+    return load_for_inference(run_dir, step, trust_code=trust_code), step
 
 
 def default_output_dir(run_dir: str) -> Path:
@@ -264,14 +267,18 @@ class _Export:
     def write_static_models(self, scratch: Path) -> None:
         """Writes the SavedModels that are converted: of one batch size, and for int8."""
         vae, prior, config = self.model.vae, self.model.prior, self.model.config
-        assert config.image_shape is not None
         self.sources = {"float": scratch / "float", "int8": scratch / "int8"}
         if set(self.settings.variants) != {"int8"}:
             decode = device_decode(vae, vae.to_images)
             write_saved_model(vae, prior, self.sources["float"], self.rows, decode)
         if "int8" not in self.settings.variants:
             return
-        copy = build_vae(config.model, config.image_shape, "float32")
+        copy = build_vae(
+            config.model,
+            self.model.image_shape,
+            "float32",
+            own=self.model.own_network,
+        )
         for name, network in vae.networks.items():
             weights_lib.set_arrays(copy.networks[name], weights_lib.get_arrays(network))
         latents = self.calibration.all_latents

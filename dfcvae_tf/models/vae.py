@@ -1,15 +1,18 @@
 """A VAE as its networks and its prior, and the registry of networks by name."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import tensorflow as tf
 
 from dfcvae_tf import weights as weights_lib
 from dfcvae_tf.config import ModelConfig
-from dfcvae_tf.errors import unknown_name
+from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.models import article, conv, hou
 from dfcvae_tf.models.prior import StandardNormal
+from dfcvae_tf.own_code import FORM, OwnCode
 
 ImageShape = tuple[int, int, int]
 # (settings, (H, W, C), Keras dtype policy) -> encoder, decoder
@@ -179,7 +182,11 @@ def sample_z(z_mean: tf.Tensor, z_log_var: tf.Tensor, noise: tf.Tensor) -> tf.Te
 
 
 def build_vae(
-    config: ModelConfig, image_shape: ImageShape, dtype: str, seed: int = 0
+    config: ModelConfig,
+    image_shape: ImageShape,
+    dtype: str,
+    seed: int = 0,
+    own: OwnCode | None = None,
 ) -> VAE:
     """Builds the networks with fresh weights.
 
@@ -189,15 +196,87 @@ def build_vae(
       dtype: "float32", "mixed_float16" or "mixed_bfloat16"; variables, latents and
         logits are float32 with each of them.
       seed: of the weights, which depend on nothing else that was built or drawn before.
+      own: what builds them, where a user wrote it.
 
     Raises:
-      UserError: the name is unknown, or the network cannot take images of this shape.
+      UserError: the name is unknown, the network cannot take images of this shape, or what
+        a user wrote raises or returns something else.
     """
-    if config.network not in NETWORKS:
-        raise unknown_name("network", config.network, NETWORKS)
-    encoder, decoder = NETWORKS[config.network](config, image_shape, dtype)
-    networks = {"encoder": encoder, "decoder": decoder}
+    if own is not None:
+        networks = _build_own(own, config, image_shape, dtype, seed)
+    elif config.network in NETWORKS:
+        encoder, decoder = NETWORKS[config.network](config, image_shape, dtype)
+        networks = {"encoder": encoder, "decoder": decoder}
+    else:
+        raise unknown_name("network", config.network, [*NETWORKS, FORM])
     for name, network in networks.items():
         weights_lib.number_from_zero(network)
-        weights_lib.draw(network, name, seed)
+        if own is None:  # what a user wrote may draw weights in ways of its own
+            weights_lib.draw(network, name, seed)
     return VAE(networks, decoder_output=config.decoder_output)
+
+
+def _build_own(
+    own: OwnCode, config: ModelConfig, image_shape: ImageShape, dtype: str, seed: int
+) -> dict[str, tf.keras.Model]:
+    """Builds the networks that a user wrote, and checks that they are a VAE's."""
+    arguments = {"config": config, "image_shape": image_shape, "dtype": dtype}
+    with _keras_seeded(seed):
+        found = own.build(arguments)
+    if not (
+        isinstance(found, tuple | list)
+        and len(found) == 2
+        and all(isinstance(model, tf.keras.Model) for model in found)
+        # Of others Keras knows neither shapes nor the order of layers.
+        and all(getattr(model, "inputs", None) for model in found)
+    ):
+        raise UserError(
+            f"{own} must return encoder and decoder, two functional or sequential Keras "
+            f"models, got {_kinds(found)}"
+        )
+    encoder, decoder = found
+    latents, images = (config.latent_dim,), tuple(image_shape)
+    for name, network, inputs, outputs in (
+        ("encoder", encoder, [images], [latents, latents]),
+        ("decoder", decoder, [latents], [images]),
+    ):
+        for what, tensors, wanted in (
+            ("take", network.inputs, inputs),
+            ("return", network.outputs, outputs),
+        ):
+            shapes = [tuple(tensor.shape)[1:] for tensor in tensors]
+            if shapes != wanted:
+                raise UserError(
+                    f"{own}: the {name} must {what} {_listed(wanted)}, not "
+                    f"{_listed(shapes)}"
+                )
+        types = {tf.as_dtype(tensor.dtype).name for tensor in network.outputs}
+        if types != {"float32"}:
+            raise UserError(
+                f"{own}: the {name} must return float32 with every precision, not "
+                f'{", ".join(sorted(types))}; give its last layers dtype="float32"'
+            )
+    return {"encoder": encoder, "decoder": decoder}
+
+
+def _kinds(found: object) -> str:
+    many = found if isinstance(found, tuple | list) else [found]
+    return ", ".join(type(each).__name__ for each in many)
+
+
+def _listed(shapes: list[tuple]) -> str:
+    return " and ".join(f"[{', '.join(map(str, ('N', *shape)))}]" for shape in shapes)
+
+
+@contextlib.contextmanager
+def _keras_seeded(seed: int) -> Iterator[None]:
+    """Has initializers and dropout without a seed take one that follows from `seed`.
+
+    Keras takes them from Python's random numbers, which go on afterwards as before.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

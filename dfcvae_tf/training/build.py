@@ -13,6 +13,7 @@ from dfcvae_tf.config import Config
 from dfcvae_tf.models.discriminator import build_discriminator
 from dfcvae_tf.models.vae import VAE, build_vae
 from dfcvae_tf.objective import Objective
+from dfcvae_tf.own_code import OwnCode
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
 from dfcvae_tf.perceptual.registry import build_perceptual_model
 from dfcvae_tf.training import keras_compat, optimizers, steps
@@ -81,6 +82,7 @@ def build_training(
     strategy: tf.distribute.Strategy,
     objective: Objective,
     adversary: Adversary | None = None,
+    own_network: OwnCode | None = None,
 ) -> Training:
     """Builds networks, optimizers and steps.
 
@@ -90,16 +92,22 @@ def build_training(
       strategy: how replicas run.
       objective: what the VAE minimises.
       adversary: what the objective's adversarial term is of, if it has one.
+      own_network: what builds the networks, where a user wrote it.
 
     Raises:
-      UserError: the network cannot take these images, or the optimizer is unknown.
+      UserError: the network cannot take these images, the optimizer is unknown, or what a
+        user wrote builds no VAE.
     """
     training, settings = config.training, config.adversarial
     assert training.steps is not None and config.image_shape is not None
     schedule = optimizers.LearningRate(config.optimizer, training.steps)
     with strategy.scope():
         vae = build_vae(
-            config.model, config.image_shape, training.precision, training.seed
+            config.model,
+            config.image_shape,
+            training.precision,
+            training.seed,
+            own_network,
         )
         optimizer = optimizers.build_optimizer(config.optimizer, schedule)
         ema = config.optimizer.ema_decay > 0
@@ -119,7 +127,9 @@ def build_training(
         state = steps.TrainState(
             vae, players, objective.rate, adversary.weight if adversary else None
         )
-    inference_vae = build_vae(config.model, config.image_shape, "float32")
+    inference_vae = build_vae(
+        config.model, config.image_shape, "float32", own=own_network
+    )
     train_step = steps.build_train_step(
         state, training.batch_size, config.optimizer.clip_norm, training.jit_compile
     )

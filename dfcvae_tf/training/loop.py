@@ -7,20 +7,21 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from dfcvae_tf import adversarial
+from dfcvae_tf import adversarial, own_code
 from dfcvae_tf import config as config_lib
 from dfcvae_tf.checkpoints import (
     Checkpoints,
     Inputs,
     differences,
     load_for_inference,
+    own_digests,
     read_config,
     read_provenance,
     save_inference_weights,
@@ -37,7 +38,8 @@ from dfcvae_tf.files import LOCK, disk_errors, locked, read_json, sha256, write_
 from dfcvae_tf.images import inference_batch
 from dfcvae_tf.metrics.collapse import active_dimensions, collapse
 from dfcvae_tf.models.prior import STANDARD, Prior, StandardNormal
-from dfcvae_tf.objective import build_objective, measure_layer_energies
+from dfcvae_tf.objective import OwnTerm, build_objective, measure_layer_energies
+from dfcvae_tf.own_code import OwnCode
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
 from dfcvae_tf.perceptual.registry import DIGITS_CLASSIFIER, FORMS, model_files
 from dfcvae_tf.picture_files import READER
@@ -73,6 +75,7 @@ def train(
     run: RunDir,
     override: bool = False,
     perceptual_model_named: bool = True,
+    handed_over: Mapping[str, OwnCode] | None = None,
 ) -> dict[str, float]:
     """Trains a run to its last step, going on from its newest checkpoint.
 
@@ -82,6 +85,7 @@ def train(
       override: accept settings that differ from those the directory was made with.
       perceptual_model_named: whether somebody chose it; one that is a default is not
         used on other data than it was made for.
+      handed_over: parts that a user wrote and that the settings name no file of.
 
     Returns:
       Test metrics, mean per image; empty in a worker that is not the chief.
@@ -92,16 +96,21 @@ def train(
       Stopped: interrupted, a value became non-finite, the float16 loss scale stalled or
         a worker was lost; the newest checkpoint is intact.
     """
-    config, strategy, source, features = _prepare(config, run, perceptual_model_named)
+    own = _own_parts(config, handed_over or {})
+    config, strategy, source, features = _prepare(
+        config, run, perceptual_model_named, own
+    )
     chief = devices.is_chief(strategy)
     try:
         # Whoever writes is alone in the directory.
         with locked(run.path) if chief else contextlib.nullcontext():
-            inputs = _inputs(config, source, features)
+            inputs = _inputs(config, source, features, own)
             changes = differences(run, config, inputs) if run.config.exists() else []
             if chief:
                 _check_directory(run, changes, override)
-            trainer = Trainer(config, run, strategy, source, features, inputs, changes)
+            trainer = Trainer(
+                config, run, strategy, source, features, inputs, own, changes
+            )
             return trainer.run_to_end()
     except tf.errors.InvalidArgumentError as error:
         if damaged := unreadable_file(error):
@@ -134,7 +143,8 @@ def resolve(config: Config, run: RunDir, perceptual_model_named: bool = True) ->
 
     Of the data it reads what these depend on.
     """
-    return _prepare(config, run, perceptual_model_named)[0]
+    own = _own_parts(config, {})
+    return _prepare(config, run, perceptual_model_named, own)[0]
 
 
 class Trainer:
@@ -148,6 +158,7 @@ class Trainer:
         source: Source,
         features: FeatureExtractor | None,
         inputs: Inputs,
+        own: Mapping[str, OwnCode],
         changes: Sequence[str] = (),
     ):
         """Builds everything; writes nothing.
@@ -159,6 +170,7 @@ class Trainer:
           source: the images.
           features: the perceptual model; None for a plain VAE.
           inputs: what is kept of source and perceptual model.
+          own: the parts that a user wrote.
           changes: how settings and inputs differ from those the run was made with.
         """
         training = config.training
@@ -168,6 +180,7 @@ class Trainer:
         self.strategy = strategy
         self.source = source
         self.inputs = inputs
+        self.own = own
         self.changes = changes
         self.total_steps: int = training.steps
         self.image_shape = config.image_shape
@@ -182,8 +195,11 @@ class Trainer:
                 features,
                 list(self.layer_energies.values()),
                 adversary,
+                own.get(own_code.TERM),
             )
-        self.training = build_training(config, strategy, self.objective, adversary)
+        self.training = build_training(
+            config, strategy, self.objective, adversary, own.get(own_code.NETWORK)
+        )
         self.test_batches = pipeline.eval_batches(
             source,
             "test",
@@ -196,10 +212,26 @@ class Trainer:
             split: next(iter(self._some_images(split, _SHOWN_IMAGES)))
             for split in ("train", "test")
         }
+        self._try_own_term()
         self.checkpoints = Checkpoints(
             run.checkpoints,
             training.keep_checkpoints,
             self.training.state.checkpointed(),
+        )
+
+    def _try_own_term(self) -> None:
+        """Tries the term that a user wrote on a few images, with fresh weights."""
+        term = self.objective.term(OwnTerm)
+        if term is None:
+            return
+        vae, images = self.training.inference_vae, self.shown_images["train"]
+        self.training.state.copy_inference_weights(vae, averaged=False)
+        seed, step = self.config.training.seed, tf.constant(0, tf.int64)
+        noise = steps.latent_noise(
+            seed, step, [len(images), self.config.model.latent_dim]
+        )
+        term.check(
+            lambda: vae.forward(images, noise, step, training=False), len(images)
         )
 
     def run_to_end(self) -> dict[str, float]:
@@ -310,6 +342,8 @@ class Trainer:
                 self._write_settings()
 
     def _write_settings(self) -> None:
+        # The text first: settings that are there have it.
+        own_code.keep(self.run, self.own)
         # Energies first: with the settings they were measured for beside them, they count.
         if self.layer_energies:
             write_json(self.run.layer_energies, self.layer_energies)
@@ -477,11 +511,13 @@ class Trainer:
             )
         if facts is not None or kind == STANDARD:
             return
-        model = load_for_inference(self.run.path, prior=STANDARD)
+        # Code that was just trained with; of a run without any nothing may run.
+        trust = bool(self.own)
+        model = load_for_inference(self.run.path, prior=STANDARD, trust_code=trust)
         data, seed = self.config.data, self.config.training.seed
         labelled = self.config.training.prior_labels == "auto"
         fit_prior(model, kind, data, self.source, seed, labelled)
-        model = load_for_inference(self.run.path)
+        model = load_for_inference(self.run.path, trust_code=trust)
         self.prior = model.prior
         for split in ("train", "test"):
             log.pictures(step, split, self._pictures(split))
@@ -518,13 +554,16 @@ class Trainer:
 
 
 def _prepare(
-    config: Config, run: RunDir, perceptual_model_named: bool
+    config: Config,
+    run: RunDir,
+    perceptual_model_named: bool,
+    own: Mapping[str, OwnCode],
 ) -> tuple[Config, tf.distribute.Strategy, Source, FeatureExtractor | None]:
     """Sets devices up, opens the data, and resolves the settings; writes nothing."""
     if not run.config.exists():
         config_lib.check_new(config)
     strategy = devices.set_up_devices(config.training)
-    config = _as_before(config, run)
+    config = _as_before(config, run, own)
     source = open_source(config.data, config.training.seed)
     config = _resolve(config, source)
     if not perceptual_model_named:
@@ -535,7 +574,17 @@ def _prepare(
     return config, strategy, source, features
 
 
-def _as_before(config: Config, run: RunDir) -> Config:
+def _own_parts(
+    config: Config, handed_over: Mapping[str, OwnCode]
+) -> dict[str, OwnCode]:
+    """Reads the parts that a user wrote, where they were not handed over."""
+    return {
+        part: handed_over.get(part) or own_code.read(part, setting)
+        for part, setting in own_code.own_parts(config).items()
+    }
+
+
+def _as_before(config: Config, run: RunDir, own: Mapping[str, OwnCode]) -> Config:
     """Keeps what a run that goes on has, where another is not asked for by name.
 
     Tells of pictures read anew.
@@ -543,6 +592,17 @@ def _as_before(config: Config, run: RunDir) -> Config:
     if not run.config.exists():
         return config
     was = read_config(run)
+    before, digests = own_code.own_parts(was), own_digests(run)
+    config = config_lib.replace_settings(
+        config,
+        # Wherever the text is now.
+        {
+            part: before[part]
+            for part, code in own.items()
+            if digests.get(part) == code.digest
+            and before.get(part, "").endswith(f":{code.name}")
+        },
+    )
     if config.model.conv_design == "auto":
         model = dataclasses.replace(config.model, conv_design=was.model.conv_design)
         config = dataclasses.replace(config, model=model)
@@ -622,7 +682,10 @@ def _with_layers(config: Config, features: FeatureExtractor) -> Config:
 
 
 def _inputs(
-    config: Config, source: Source, features: FeatureExtractor | None
+    config: Config,
+    source: Source,
+    features: FeatureExtractor | None,
+    own: Mapping[str, OwnCode],
 ) -> Inputs:
     files = model_files(config.objective)
     kernels = () if features is None else sorted(features.kernel_digests())
@@ -632,6 +695,7 @@ def _inputs(
         data_digest=source.digest,
         model_digests={setting: sha256(path) for setting, path in files.items()},
         perceptual_kernels=kernels,
+        own_code={part: code.digest for part, code in own.items()},
     )
 
 

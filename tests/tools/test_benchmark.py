@@ -17,13 +17,15 @@ def test_export_compares_the_bundled_decoder_unless_told_otherwise(monkeypatch, 
     )
     assert run_here(benchmark, "export") == 0
     images = "(None, None, False)"
-    expected = f"compared ('pretrained:mnist_dfc_vae', {images}, [1, 2], 200, 5)"
-    expected += "\n\nbatches ('pretrained:mnist_dfc_vae', 200, 5)"
+    expected = f"compared ('pretrained:mnist_dfc_vae', {images}, [1, 2], 200, 5, False)"
+    expected += "\n\nbatches ('pretrained:mnist_dfc_vae', 200, 5, False)"
     assert capsys.readouterr().out.strip() == expected
     arguments = ["--run_dir=x", "--threads=4, 1,4", "--repeats=7", "--rounds=2"]
-    assert run_here(benchmark, "export", *arguments, "--dataset=folder:y") == 0
+    arguments += ["--dataset=folder:y", "--trust_code"]
+    assert run_here(benchmark, "export", *arguments) == 0
     images = "('folder:y', None, False)"
-    expected = f"compared ('x', {images}, [4, 1], 7, 2)\n\nbatches ('x', 7, 2)"
+    expected = f"compared ('x', {images}, [4, 1], 7, 2, True)\n\n"
+    expected += "batches ('x', 7, 2, True)"
     assert capsys.readouterr().out.strip() == expected
 
 
@@ -81,13 +83,14 @@ def test_a_perceptual_model_and_its_photos(monkeypatch, capsys):
     arguments = ["perceptual", "--dataset=folder:x"]
     assert run_here(benchmark, *arguments) == 0
     assert capsys.readouterr().out.strip() == (
-        "folder:x ('photos', ()) imagenet [64] (256, None, 7)"
+        "folder:x ('photos', ()) imagenet [64] (256, None, 7, False)"
     )
     arguments += ["--perceptual_model=file:a.keras", "--perceptual_layers=a,b"]
     arguments += ["--perceptual_weights=w.h5", "--sizes=64,128", "--run_dir=r"]
+    arguments += ["--trust_code"]
     assert run_here(benchmark, *arguments) == 0
     assert capsys.readouterr().out.strip() == (
-        "folder:x ('file:a.keras', ('a', 'b')) w.h5 [64, 128] (256, 'r', 7)"
+        "folder:x ('file:a.keras', ('a', 'b')) w.h5 [64, 128] (256, 'r', 7, True)"
     )
     assert run_here(benchmark, "perceptual") == 2
     assert "--dataset is missing" in capsys.readouterr().err
@@ -97,13 +100,12 @@ def test_priors_are_compared_on_the_run_that_is_named(monkeypatch, capsys):
     monkeypatch.setattr(prior_comparison, "compare", lambda *given: f"compared {given}")
     assert run_here(benchmark, "priors") == 0
     judge = "(None, (), 'imagenet')"
-    expected = (
-        f"('pretrained:mnist_dfc_vae', (None, None, False), {judge}, 10000, 200, 5)"
-    )
+    expected = f"('pretrained:mnist_dfc_vae', (None, None, False), {judge}, 10000, 200, 5, False)"
     assert capsys.readouterr().out.strip() == f"compared {expected}"
     arguments = ["--run_dir=x", "--images=50", "--repeats=7", "--rounds=2"]
     arguments += ["--dataset=celeba:c", "--judge=graphdef:f.pb", "--judge_layers=a:0"]
+    arguments += ["--trust_code"]
     assert run_here(benchmark, "priors", *arguments) == 0
     judge = "('graphdef:f.pb', ('a:0',), 'imagenet')"
-    expected = f"('x', ('celeba:c', None, False), {judge}, 50, 7, 2)"
+    expected = f"('x', ('celeba:c', None, False), {judge}, 50, 7, 2, True)"
     assert capsys.readouterr().out.strip() == f"compared {expected}"
