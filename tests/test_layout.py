@@ -28,7 +28,7 @@ ROWS = [
         "weights",
     },
     {"presets", "common_flags", "own_code"},
-    {"losses", "kl_weight"},
+    {"losses", "kl_weight", "handed_over"},
     {
         "attribute_vectors",
         "image_files",

@@ -99,13 +99,32 @@ def test_in_a_graph_types_are_refused(run, images):
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, dfcvae_tf; assert 'load_run' in dir(dfcvae_tf)\n"
+        "import sys, dfcvae_tf\n"
+        "assert {'load_run', 'train'} <= set(dir(dfcvae_tf))\n"
         "assert not {'tensorflow', 'numpy'} & set(sys.modules)\n"
         "try: dfcvae_tf.no_such_name\n"
         "except AttributeError as error: assert 'no_such_name' in str(error)\n"
         "else: raise SystemExit(1)\n"
     )
     assert run_python("-c", code).returncode == 0
+
+
+def test_a_program_is_called_however_it_is_imported():
+    code = (
+        "import sys, dfcvae_tf, inspect\n"
+        "{first}\n"
+        "from dfcvae_tf import train\n"
+        "assert dfcvae_tf.train is train is sys.modules['dfcvae_tf.train']\n"
+        "assert 'preset' in inspect.signature(train).parameters\n"
+        "assert train.__doc__.startswith('Trains a plain VAE')\n"
+        "try: dfcvae_tf.train(run_dir='pretrained:mnist_vae')\n"
+        "except dfcvae_tf.errors.UserError as error: assert 'ships with' in str(error)\n"
+        "else: raise SystemExit(1)\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    for first in ("import dfcvae_tf.train", "dfcvae_tf.train"):
+        done = run_python("-c", code.format(first=first))
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_way_between_two_images_begins_and_ends_at_them(run, images):

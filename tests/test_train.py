@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import dfcvae_tf
 from dfcvae_tf import train
 from dfcvae_tf.checkpoints import Checkpoints, load_for_inference
 from dfcvae_tf.errors import UserError
@@ -72,6 +73,27 @@ def test_a_network_whose_layers_have_no_names_can_be_loaded(tmp_path, monkeypatc
     np.testing.assert_array_equal(
         model.reconstruct(images), trained.reconstruct(images)
     )
+
+
+def test_from_python_it_returns_the_run(tmp_path):
+    settings = {"dataset": "synthetic", "network": "conv", "width": 2, "steps": 2}
+    settings |= {"objective": "vae", "prior": "standard", "image_size": 16}
+    run = dfcvae_tf.train(run_dir=tmp_path / "run", batch_size=16, **settings)
+    assert run.reconstruct(run.sample(2)).shape == (2, 16, 16, 1)
+    assert run.config.preset == "mnist-vae"
+    # It was finished, and is loaded.
+    settings["image_size"] = "16x16"
+    again = dfcvae_tf.train(run_dir=tmp_path / "run", batch_size=16, **settings)
+    np.testing.assert_array_equal(run.sample(2), again.sample(2))
+    for wrong, told in (
+        ({"step": 2}, "unknown setting 'step'.*Did you mean 'steps'"),
+        ({"steps": 2.5}, "--steps must be of type int"),
+        ({"latent_dim": 3}, "was made with other settings or data .*latent_dim 5 -> 3"),
+    ):
+        with pytest.raises(UserError, match=told):
+            dfcvae_tf.train(
+                run_dir=tmp_path / "run", batch_size=16, **(settings | wrong)
+            )
 
 
 def test_a_discriminator_learns_beside_the_vae_and_stays_in_checkpoints(
