@@ -5,6 +5,7 @@ make the same of it. What a command line or a call names is the user's own, and 
 run brings along is run only where whoever loads it says that it is to be trusted.
 """
 
+import ast
 import contextlib
 import hashlib
 import importlib.abc
@@ -19,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from absl import logging
+
 from dfcvae_tf.config import SETTINGS, Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file
@@ -31,6 +34,7 @@ FORM = "file:PATH.py:FUNCTION"
 NETWORK, TERM = "network", "term"
 _PARTS = (NETWORK, TERM)
 _LONGEST_REASON = 300
+_PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,8 @@ def own_parts(config: Config) -> dict[str, str]:
 def read(part: str, setting: str) -> OwnCode:
     """Reads the file that a user named; nothing of it is run.
 
+    Tells of what it imports that will not be kept with it.
+
     Raises:
       UserError: the setting has not the form, or the file cannot be read.
     """
@@ -183,9 +189,33 @@ def read(part: str, setting: str) -> OwnCode:
     if not (setting.startswith(FILE) and path and name.isidentifier()):
         raise UserError(f"--{part}={setting} must look like {FORM}")
     try:
-        return OwnCode(path, name, Path(path).read_bytes())
+        code = OwnCode(path, name, Path(path).read_bytes())
     except OSError as error:
         raise UserError(f"--{part}: cannot read {path}: {error.strerror}") from error
+    if beside := _imported_from_beside(Path(path), code.content):
+        logging.warning(
+            "%s imports what stands beside it and is not kept with the run: %s; elsewhere "
+            "the run loads only where that is found",
+            path,
+            ", ".join(beside),
+        )
+    return code
+
+
+def _imported_from_beside(path: Path, content: bytes) -> list[str]:
+    names = set()
+    with contextlib.suppress(SyntaxError, ValueError):  # which running it tells
+        for node in ast.walk(ast.parse(content)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add((node.module or "").partition(".")[0])
+    folder = path.parent
+    return sorted(
+        name
+        for name in names - {"", _PACKAGE}
+        if (folder / f"{name}.py").is_file() or (folder / name).is_dir()
+    )
 
 
 def keep(run: RunDir, codes: Mapping[str, OwnCode]) -> None:

@@ -301,6 +301,13 @@ def test_weights_follow_from_the_seed(here):
     assert any((a != b).any() for a, b in zip(first, start(4), strict=True))
 
 
+def test_what_is_not_kept_with_it_is_told(here, caplog):
+    Path("helper.py").touch()
+    Path("a.py").write_text("import math, helper\nfrom dfcvae_tf import losses")
+    read("network", "file:a.py:build")
+    assert "is not kept with the run: helper; elsewhere" in caplog.text
+
+
 def test_a_text_runs_once_in_a_process(here):
     code = OwnCode(
         "a.py", "build", b"import time\nnow = time.time()\nbuild = lambda: now"
