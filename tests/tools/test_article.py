@@ -31,5 +31,5 @@ def test_it_runs():
     assert len(pictures) == 5
     unpaired, paired = map(float, re.findall(r"t = ([\d.]+)", text))
     assert paired > unpaired > 10
-    # As in README.md.
+    # As in RESULTS.md.
     assert "difference 0.0303 (0.0300 to 0.0306), d_z 1.85" in text
