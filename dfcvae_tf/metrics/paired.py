@@ -8,6 +8,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import scipy.special
@@ -35,6 +36,44 @@ class PairedComparison:
     effect_size: float  # d_z: mean / standard deviation of the differences
     wilcoxon_p: float  # two-sided; 0.0 where a double cannot hold it
     wilcoxon_log10_p: float
+
+    @property
+    def deciding_p(self) -> float:
+        """The p that a verdict goes by.
+
+        Where all differences are equal, t is infinite and its p 0 however few there are;
+        the p of Wilcoxon's test, which knows how many they are, takes its place.
+        """
+        return self.wilcoxon_p if math.isinf(self.t_statistic) else self.p_value
+
+    def __str__(self) -> str:
+        return (
+            f"{self.mean_difference:+.3g} [{self.ci_low:.3g}, {self.ci_high:.3g}], "
+            f"d_z {self.effect_size:.2f}, p {format_p(self.log10_p)}, n {self.n}"
+        )
+
+
+class Comparison(Protocol):
+    """What verdicts ask of a comparison, over images or over trainings and images.
+
+    As text it is a reader's: difference, interval, p, and of how many.
+    """
+
+    @property
+    def mean_difference(self) -> float:
+        """First minus second."""
+
+    @property
+    def ci_low(self) -> float:
+        """Low end of the 95 % interval of the mean difference."""
+
+    @property
+    def ci_high(self) -> float:
+        """Its high end."""
+
+    @property
+    def deciding_p(self) -> float:
+        """The p that a verdict goes by."""
 
 
 def compare_paired(a: np.ndarray, b: np.ndarray, seed: int = 0) -> PairedComparison:
@@ -135,15 +174,19 @@ def _t_test(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, float]:
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
         result = scipy.stats.ttest_rel(a, b)
     t_statistic, p_value = float(result.statistic), float(result.pvalue)
-    if p_value > _SMALLEST_P:
-        log10_p = math.log10(p_value)
-    else:
-        log10_p = _log10_t_tails(t_statistic, len(a) - 1)
+    log10_p = log10_p_of_t(t_statistic, len(a) - 1, p_value)
     effect_size = float(differences.mean() / differences.std(ddof=1))
     return t_statistic, p_value, log10_p, effect_size
 
 
-def _log10_t_tails(t_statistic: float, df: int) -> float:
+def log10_p_of_t(t_statistic: float, df: float, p_value: float) -> float:
+    """log10 of a two-sided p value of t, also of one that is no double any more."""
+    if p_value > _SMALLEST_P:
+        return math.log10(p_value)
+    return _log10_t_tails(t_statistic, df)
+
+
+def _log10_t_tails(t_statistic: float, df: float) -> float:
     """log10 of the two-sided p value of a large t, above 30 or so.
 
     p is the regularised incomplete beta function I_x(df/2, 1/2) at x = df / (df + t^2)

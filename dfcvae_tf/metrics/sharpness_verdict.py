@@ -5,9 +5,8 @@ The variance of the Laplacian rises with every edge, but with noise and ringing 
 """
 
 import dataclasses
-import math
 
-from dfcvae_tf.metrics import paired
+from dfcvae_tf.metrics.paired import Comparison
 
 SIGNIFICANCE = 0.05
 # How much more high-frequency energy than the originals still passes as detail.
@@ -26,9 +25,9 @@ class SharpnessVerdict:
     sharper: str
     than: str
     supported: bool
-    laplacian: paired.PairedComparison
-    blurred: paired.PairedComparison  # Laplacian variance after `sharpness.blur`
-    edge_recovery: paired.PairedComparison  # after a blur of originals and outputs
+    laplacian: Comparison
+    blurred: Comparison  # Laplacian variance after `sharpness.blur`
+    edge_recovery: Comparison  # after a blur of originals and outputs
     high_frequency_ratio: float  # mean energy of the first / that of the originals
     reasons: tuple[str, ...]  # why it is not supported
 
@@ -38,16 +37,16 @@ class SharpnessVerdict:
         if self.supported:
             return (
                 f"Supported: {self.sharper} is sharper than {self.than}: Laplacian "
-                f"variance {_describe(self.laplacian)}; after a blur of 1 pixel "
-                f"{_describe(self.blurred)}; recovery of the originals' edges after it "
-                f"{_describe(self.edge_recovery)}; high-frequency energy "
+                f"variance {self.laplacian}; after a blur of 1 pixel "
+                f"{self.blurred}; recovery of the originals' edges after it "
+                f"{self.edge_recovery}; high-frequency energy "
                 f"{self.high_frequency_ratio:.2f} times that of the originals."
             )
         if not is_higher(self.laplacian):
             return f"Not supported: {self.sharper} is not sharper: {self.reasons[0]}."
         return (
             f"Not supported: {self.sharper} has the higher Laplacian variance than "
-            f"{self.than} ({_describe(self.laplacian)}), but "
+            f"{self.than} ({self.laplacian}), but "
             f"{', and '.join(self.reasons)}."
         )
 
@@ -56,9 +55,9 @@ def assess_sharper(
     first: str,
     second: str,
     *,
-    laplacian: paired.PairedComparison,
-    blurred: paired.PairedComparison,
-    edge_recovery: paired.PairedComparison,
+    laplacian: Comparison,
+    blurred: Comparison,
+    edge_recovery: Comparison,
     high_frequency_ratio: float,
 ) -> SharpnessVerdict:
     """Says whether "first is sharper than second" is supported, paired by original.
@@ -86,19 +85,17 @@ def assess_sharper(
     reasons = []
     if not is_higher(laplacian):
         reasons.append(
-            f"its Laplacian variance is not higher than that of {second} "
-            f"({_describe(laplacian)})"
+            f"its Laplacian variance is not higher than that of {second} ({laplacian})"
         )
     if not is_higher(blurred):
         reasons.append(
-            "after a blur of 1 pixel its Laplacian variance is not higher "
-            f"({_describe(blurred)})"
+            f"after a blur of 1 pixel its Laplacian variance is not higher ({blurred})"
         )
     if not is_higher(edge_recovery, by=MIN_EDGE_RECOVERY_GAIN):
         reasons.append(
             "after a blur of 1 pixel its recovery of the originals' edges is not higher "
             f"by more than {MIN_EDGE_RECOVERY_GAIN}, which noise could bring about "
-            f"({_describe(edge_recovery)})"
+            f"({edge_recovery})"
         )
     if not high_frequency_ratio <= MAX_HIGH_FREQUENCY_RATIO:
         reasons.append(
@@ -117,21 +114,6 @@ def assess_sharper(
     )
 
 
-def is_higher(comparison: paired.PairedComparison, by: float = 0.0) -> bool:
-    """Whether the first is higher by more than `by`, as `assess_sharper` says.
-
-    Where all differences are equal, t is infinite and its p 0 however few there are; the
-    p of Wilcoxon's test, which knows how many they are, takes its place.
-    """
-    equal = math.isinf(comparison.t_statistic)
-    p_value = comparison.wilcoxon_p if equal else comparison.p_value
-    return comparison.ci_low > by and p_value < SIGNIFICANCE
-
-
-def _describe(comparison: paired.PairedComparison) -> str:
-    return (
-        f"{comparison.mean_difference:+.3g} "
-        f"[{comparison.ci_low:.3g}, {comparison.ci_high:.3g}], "
-        f"d_z {comparison.effect_size:.2f}, p {paired.format_p(comparison.log10_p)}, "
-        f"n {comparison.n}"
-    )
+def is_higher(comparison: Comparison, by: float = 0.0) -> bool:
+    """Whether the first is higher by more than `by`, as `assess_sharper` says."""
+    return comparison.ci_low > by and comparison.deciding_p < SIGNIFICANCE
