@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 __version__ = "0.1.0"
-__all__ = ["load_run", "train"]
+__all__ = ["evaluate", "load_run", "train"]
 
 # Public name -> where it is; importing the package alone does not import TensorFlow.
 _LAZY = {"load_run": ("dfcvae_tf.checkpoints", "load_for_inference")}
 # Programs that can also be called: `dfcvae_tf.train(…)` is `dfcvae_tf.train.train(…)`.
-_CALLED = ("train",)
+_CALLED = ("evaluate", "train")
 
 
 class _Program(ModuleType):

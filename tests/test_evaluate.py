@@ -1,11 +1,16 @@
 """dfcvae_tf/evaluate.py, as its users run it."""
 
+import csv
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
+import dfcvae_tf
 from dfcvae_tf import evaluate
-from tests.programs import run_here, untrained_run
+from dfcvae_tf.errors import UserError
+from tests.programs import run_here, run_python, untrained_run
 
 PRETRAINED = (
     "--runs=vae=pretrained:mnist_vae,dfc=pretrained:mnist_dfc_vae,"
@@ -21,9 +26,8 @@ def test_the_pretrained_runs(tmp_path, capsys):
     assert f"report: {tmp_path}/report.html" in out
     results = json.loads((tmp_path / "report.json").read_text())
     # What the project claims of its runs.
-    assert all(v["supported"] for v in results["blur"]["verdicts"])
-    of_vae = [v for v in results["fidelity"]["verdicts"] if v["second"] == "vae"]
-    assert [v["supported"] for v in of_vae] == [True, True]
+    for verdict in results["comparison"]["verdicts"]:
+        assert [claim["supported"] for claim in verdict["claims"]] == [True, True]
     vae, dfc, gan = (results["runs"][name] for name in ("vae", "dfc", "gan"))
     # The article's weights reach 0.42 against 0.23, and 95.6 % against 87.7 %.
     assert dfc["sharpness_ratio"] > max(0.42, 1.5 * vae["sharpness_ratio"])
@@ -57,7 +61,7 @@ def test_a_run_of_colour_images_without_a_judge(tmp_path, capsys):
         perceptual_layers=("conv1",),
     )
     model.write_text("no graph")
-    arguments = f'--runs="own={run}"', "--num_images=60", "--traversals=0"
+    arguments = f"--runs=own={run}", "--num_images=60", "--traversals=0"
     code = run_here(evaluate, *arguments, "--groups=both=circle,square")
     shown = capsys.readouterr()
     assert code == 0, shown.err
@@ -68,3 +72,76 @@ def test_a_run_of_colour_images_without_a_judge(tmp_path, capsys):
     results = json.loads((run.reports / "report.json").read_text())
     assert "both" in results["data"]["groups"] and "held_out_classifier" not in results
     assert not (run.reports / "figures" / "traversals_0.png").exists()
+
+
+@pytest.mark.slow
+def test_from_python_the_same_as_plain_data(tmp_path, monkeypatch):
+    runs = [
+        untrained_run(
+            tmp_path / f"of {seed}", (28, 28, 1), dataset="synthetic", seed=seed
+        )
+        for seed in (0, 1)
+    ]
+    other = untrained_run(
+        tmp_path / "a=b, c", (28, 28, 1), dataset="synthetic", kl_weight=7.0
+    )
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as if it were not installed
+    told = []
+    found = dfcvae_tf.evaluate(  # type: ignore[operator]
+        [*(run.path for run in runs), other.path],
+        output_dir=tmp_path / "report",
+        progress=told.append,
+        baseline="kl7-s0",
+        num_images=30,
+        importance_samples=1,
+        traversals=0,
+        indices=[3, 1],
+        judge="none",
+    )
+    assert told and found["report"]["comparison"]["baseline"] == "kl7-s0"
+    assert found["report"] == json.loads((tmp_path / "report/report.json").read_text())
+    assert [row["trainings"] for row in found["settings"]] == [2, 1]
+    assert [row["seed"] for row in found["metrics"]] == [0, 1, 0]
+    with (tmp_path / "report" / "per_image.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == len(found["per_image"]) == 3 * 30
+    assert [float(row["mse"]) for row in written] == pytest.approx(
+        [row["mse"] for row in found["per_image"]]
+    )
+
+    class DataFrame(list):
+        """What is made of rows where pandas is there."""
+
+    pandas = ModuleType("pandas")
+    pandas.DataFrame = DataFrame  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    assert isinstance(evaluate._as_table(found["metrics"]), DataFrame)
+
+
+def test_what_python_is_told_of_wrong_options():
+    call = dfcvae_tf.evaluate
+    with pytest.raises(UserError, match="must be a number from 0"):
+        call("a=b", temperature=-1)  # type: ignore[operator]
+    with pytest.raises(UserError, match="num_images"):
+        call("a=b", num_images=0)  # type: ignore[operator]
+    with pytest.raises(TypeError, match="no option 'images'; it has"):
+        call("a=b", images=3)  # type: ignore[operator]
+
+
+def test_the_program_and_the_function_are_one_and_light():
+    code = (
+        "import sys, dfcvae_tf\n"
+        "assert callable(dfcvae_tf.evaluate)\n"
+        "import dfcvae_tf.evaluate\n"
+        "from dfcvae_tf.evaluate import run\n"
+        "assert callable(dfcvae_tf.evaluate) and dfcvae_tf.evaluate.run is run\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_report_of_many_runs_has_a_short_name(tmp_path):
+    runs = {f"run{i}": f"runs/{i}" for i in range(12)}
+    folder = evaluate._output_dir({"output_dir": None}, runs)
+    assert str(folder) == "reports/run0-and-11-more"

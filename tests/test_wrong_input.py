@@ -138,8 +138,8 @@ AT_ONCE = [
         "",
         {
             "": "--runs is missing",
-            "--runs=vae": "each must be NAME=DIR",
-            "--runs=a=x,a=y": "cannot call a run 'a'",
+            "--runs==x": "each must be NAME=DIR",
+            "--runs=nothing/*": "nothing/* matches no run directory",
             f"{EVALUATE} --indices=3,x": "must be numbers from 0",
             f"{EVALUATE} --num_images=0": "--num_images=0: 0 is not a positive",
             f"{EVALUATE} --traversals=-1": "--traversals=-1",
@@ -256,6 +256,10 @@ LATER = [
         f"{EVALUATE} --output_dir=page",
         {
             "--runs=a=absent": "no such run directory: absent",
+            "--runs=absent": "no such run directory: absent",
+            "--runs=a=x,a=y": "cannot call a run 'a'",
+            "--runs=small,small": "--runs has small twice",
+            "--baseline=gan": "unknown --baseline 'gan'; known: vae, dfc",
             "--runs=a=.": "it has no config.json",
             "--runs=a=pretrained:mnist": "unknown pretrained run 'mnist'",
             "--runs=a=unfinished": "training did not finish",

@@ -89,8 +89,8 @@ def _draw(
     tests: Sequence[PairTests],
     data: EvaluationImages,
     groups: Mapping[str, np.ndarray],
-) -> dict[str, bytes]:
-    pictures = {}
+) -> dict[str, figures.Picture]:
+    pictures: dict[str, figures.Picture] = {}
     if data.labels is not None:
         present, labels = np.unique(data.labels, return_inverse=True)
         pictures["blur_by_class"] = figures.class_boxplot(

@@ -40,6 +40,7 @@ class EvaluationImages:
       read_attributes: what reads the attributes, [N, A] int8, 1 where an image has one,
         else 0; None where there are none.
       attribute_names: of the A attributes.
+      file_names: of the N images; empty where they are no files of their own.
       name, description: of the source.
       total: size of the whole test split.
       num_training: how many training images there are to read, M.
@@ -65,6 +66,7 @@ class EvaluationImages:
     num_unlabelled: int = 0
     read_attributes: Callable[[], np.ndarray] | None = None
     attribute_names: tuple[str, ...] = ()
+    file_names: tuple[str, ...] = ()
 
     def truth(self, labels: Labels) -> np.ndarray | None:
         """Whether images have labels, [N, A] bool; None where that is not known of all.
@@ -160,6 +162,7 @@ def load_evaluation_images(
     total_training = source.num_examples["train"]
     num_training = min(total_training, max(num_images, LOOKED_THROUGH))
     training = representative(source, "train", num_training, seed)
+    names = source.file_names.get("test", ())
     choice = ""
     if len(places) < total:
         source = source.select("test", places)
@@ -190,6 +193,7 @@ def load_evaluation_images(
         num_unlabelled=num_unlabelled,
         read_attributes=read_attributes if source.attribute_names else None,
         attribute_names=source.attribute_names,
+        file_names=tuple(names[place] for place in places) if names else (),
     )
 
 

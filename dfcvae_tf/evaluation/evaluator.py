@@ -5,7 +5,7 @@ images ─► one pass through all runs ─► a table of measures ─► statis
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,10 @@ from dfcvae_tf.evaluation import (
     likelihood,
     samples,
     sensitivity,
+    standing,
 )
 from dfcvae_tf.evaluation.dataset import EvaluationImages
+from dfcvae_tf.evaluation.figures import Picture
 from dfcvae_tf.evaluation.judge import (
     Judge,
     Worth,
@@ -41,10 +43,18 @@ from dfcvae_tf.evaluation.notes import (
 )
 from dfcvae_tf.evaluation.projector import Embedding
 from dfcvae_tf.evaluation.section import Section, plain
-from dfcvae_tf.evaluation.selection import ARTICLE_INDICES, Selection, select
+from dfcvae_tf.evaluation.selection import (
+    ARTICLE_INDICES,
+    NUM_SHOWN,
+    Selection,
+    select,
+)
 from dfcvae_tf.evaluation.settings import Settings
+from dfcvae_tf.evaluation.strips import draw_strip
 from dfcvae_tf.evaluation.summary import summarize
-from dfcvae_tf.evaluation.table import ORIGINALS
+from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
+from dfcvae_tf.evaluation.tables import MEASURES, summarize_trainings
+from dfcvae_tf.evaluation.variants import Variants, group_runs
 from dfcvae_tf.files import read_json
 from dfcvae_tf.loaded_run import LoadedRun
 from dfcvae_tf.metrics.comparisons import Comparisons
@@ -65,13 +75,19 @@ class Evaluation:
 
     Attributes:
       results: plain values, ready for JSON; `report.py` shows them.
-      figures: name -> PNG.
+      figures: by name.
+      strips: originals, and what runs make, as files for the page; see `Section`.
       embeddings: run -> what `projector.write_projector` shows of it.
+      table: the measures of every image.
+      data: the images.
     """
 
     results: dict[str, Any]
-    figures: dict[str, bytes]
+    figures: dict[str, Picture]
+    strips: dict[str, bytes]
     embeddings: dict[str, Embedding]
+    table: MeasureTable
+    data: EvaluationImages
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,7 @@ class _Work:
     """What every step of an evaluation takes."""
 
     models: Mapping[str, LoadedRun]
+    variants: Variants
     data: EvaluationImages
     settings: Settings
     selection: Selection
@@ -86,6 +103,7 @@ class _Work:
     worth: Worth | None
     measured: Measured
     progress: Progress
+    collapsed: tuple[str, ...]
 
 
 def load_runs(
@@ -136,16 +154,18 @@ def evaluate(
     """Measures the runs on the data.
 
     Args:
-      models: the runs by name, in the order they are shown; of two, differences are those
-        of the later one above the earlier one.
+      models: the runs by name, in the order they are shown.
       data: the images, at least MIN_IMAGES.
       settings: how much of what.
       progress: told what is being done, a few words at a time.
 
     Raises:
-      UserError: a setting does not fit the data, a network cannot be had, or a run makes
-        what is not finite.
+      UserError: a setting does not fit the data, a network cannot be had, a run makes
+        what is not finite, or no run is called like the baseline.
     """
+    variants = group_runs(
+        {name: str(model.run) for name, model in models.items()}, settings.baseline
+    )
     if data.num_images < MIN_IMAGES:
         raise UserError(
             f"too few images to compare ({data.num_images}); evaluate at least "
@@ -182,7 +202,25 @@ def evaluate(
     for note in urgent:
         progress(note)
     notes = [*urgent, *judge_unknown, *notes, *group_notes(selection.groups, judge)]
-    work = _Work(models, data, settings, selection, judge, worth, measured, progress)
+    measured = replace(
+        measured, table=replace(measured.table, baseline=variants.baseline)
+    )
+    comparison = standing.describe_variants(variants, measured.latents, data.num_images)
+    # The notes of runs that collapsed wholly are said of their settings, all at once.
+    comparison["alerts"] += urgent[len(collapse_notes(measured.latents)) :]
+    collapsed = tuple(run for s in comparison["settings"] for run in s["collapsed"])
+    work = _Work(
+        models,
+        variants,
+        data,
+        settings,
+        selection,
+        judge,
+        worth,
+        measured,
+        progress,
+        collapsed,
+    )
     sections = {"notes": Section(notes=notes)}
     for what, part in _PARTS.items():
         try:
@@ -192,20 +230,30 @@ def evaluate(
             note = f"{what} left out: {error}."
             progress(note)
             sections[what] = Section(notes=[note])
+    runs = plain(_join_runs(models, sections))
+    comparison["settings"] = [
+        {**own, "measures": _measures_of(own["runs"], runs)}
+        for own in comparison["settings"]
+    ]
+    verdicts = sections.pop("standing", Section()).results.get("verdicts", [])
     return Evaluation(
         results=plain(
             {
                 "format_version": FORMAT_VERSION,
                 "notes": [note for s in sections.values() for note in s.notes],
                 "data": _describe_data(data, selection),
-                "runs": _join_runs(models, sections),
+                "comparison": {**comparison, "verdicts": verdicts},
+                "runs": runs,
                 **{name: s.results for name, s in sections.items() if s.results},
                 "settings": settings,
                 "provenance": _provenance(models),
             }
         ),
-        figures={k: png for s in sections.values() for k, png in s.figures.items()},
+        figures={k: own for s in sections.values() for k, own in s.figures.items()},
+        strips={k: own for s in sections.values() for k, own in s.strips.items()},
         embeddings=_embeddings(work),
+        table=measured.table,
+        data=data,
     )
 
 
@@ -221,8 +269,16 @@ def _draw_reconstructions(work: _Work) -> dict[str, Section]:
     rows = [(ORIGINALS, work.measured.originals.images(shown))]
     for name, kept in work.measured.reconstructions.items():
         rows.append((name, kept.images(shown)))
-    picture = figures.image_rows(rows, titles)
-    return {"reconstructions": Section(figures={"reconstructions": picture})}
+    section = Section(
+        figures={"reconstructions": figures.image_rows(rows, titles)},
+        strips={
+            name if name == ORIGINALS else f"reconstructions of {name}": draw_strip(
+                images[:NUM_SHOWN]
+            )
+            for name, images in rows
+        },
+    )
+    return {"reconstructions": section}
 
 
 def _compare_runs(work: _Work) -> dict[str, Section]:
@@ -233,10 +289,21 @@ def _compare_runs(work: _Work) -> dict[str, Section]:
     if work.measured.alike:
         compared = {name: np.zeros_like(mask) for name, mask in groups.items()}
     comparisons = Comparisons(table.values, compared, work.settings.seed)
+    verdicts = []
+    if not work.measured.alike:
+        verdicts = standing.compare_variants(
+            table,
+            comparisons,
+            work.variants,
+            work.collapsed,
+            work.worth,
+            work.settings.seed,
+        )
     return {
         "blur": blur.compare_blur(table, comparisons, work.data, groups),
         "fidelity": fidelity.compare_agreement(table, comparisons, work.worth),
         "measures": summarize(table, comparisons),
+        "standing": Section(results={"verdicts": verdicts}),
     }
 
 
@@ -383,6 +450,19 @@ def _join_runs(
         }
         for name in names
     }
+
+
+def _measures_of(
+    names: Iterable[str], runs: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Measure -> mean and spread over the runs of a setting."""
+    own = [runs[name] for name in names]
+    found = {
+        measure: summarize_trainings(run.get(measure) for run in own)
+        for measure in dict.fromkeys(key for run in own for key in run)
+        if measure in MEASURES
+    }
+    return {measure: value for measure, value in found.items() if value is not None}
 
 
 def _embeddings(work: _Work) -> dict[str, Embedding]:

@@ -1,10 +1,11 @@
-"""The figures of a report: NumPy arrays in, the bytes of a PNG out.
+"""The figures of a report: NumPy arrays in, PNG and SVG out.
 
 Every figure is 8 inches wide, so that text has one size wherever they are shown together.
 The same data give the same bytes: the style is this module's alone, whatever the user's
 matplotlibrc says, and no file names the program that wrote it.
 
-Runs keep their colour (Okabe and Ito 2008, told apart by colour-blind readers) through all
+Runs keep their colour (Okabe and Ito 2008, from the eighth on Tol 2021: told apart by
+colour-blind readers) through all
 figures, by their order; originals are grey. Names are drawn as they are, never as TeX.
 Arrays may be of any real dtype. All functions raise ValueError where there is nothing to
 draw, where shapes do not fit together, and where a value is NaN or infinite.
@@ -16,6 +17,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib.style
@@ -30,6 +32,15 @@ from matplotlib.ticker import MaxNLocator
 from dfcvae_tf.evaluation.table import ORIGINALS
 from dfcvae_tf.images import to_uint8
 
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as files: in pixels, and as lines and text for print."""
+
+    png: bytes
+    svg: bytes
+
+
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # mean, low, high: [K] each
 
 GREY = "#444444"
@@ -41,6 +52,11 @@ RUN_COLOURS = (
     "#E69F00",
     "#56B4E9",
     "#F0E442",
+    "#882255",
+    "#44AA99",
+    "#999933",
+    "#332288",
+    "#AA4499",
 )
 _DPI = 144
 _WIDTH = 8.0  # inches
@@ -68,6 +84,7 @@ _STYLE = {
     "figure.constrained_layout.w_pad": 0.08,
     "figure.constrained_layout.h_pad": 0.06,
     "savefig.dpi": "figure",
+    "svg.hashsalt": "dfcvae_tf",  # else names of parts are drawn at random
     "boxplot.patchartist": True,
     "boxplot.boxprops.color": GREY,
     "boxplot.whiskerprops.color": GREY,
@@ -84,7 +101,7 @@ styled = matplotlib.style.context(_STYLE, after_reset=True)
 @styled
 def image_rows(
     rows: Sequence[tuple[str, np.ndarray]], column_titles: Sequence[str] = ()
-) -> bytes:
+) -> Picture:
     """Rows of images, each with its name on the left; a short row ends in blanks.
 
     Pixels are repeated a whole number of times, so every value in the file is a value of
@@ -138,7 +155,7 @@ def image_rows(
     for column, title in enumerate(titles):
         x = left + column * cell_width + (cell_width - gap) / 2
         axes.text(x, top - 0.05 * dpi, title, ha="center", va="bottom")
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
@@ -146,7 +163,7 @@ def confusion(
     counts: np.ndarray,
     names: Sequence[str],
     axis_labels: tuple[str, str] = ("asked for", "recognised as"),
-) -> bytes:
+) -> Picture:
     """A square of shares, of each row's sum, in percent.
 
     Args:
@@ -180,7 +197,7 @@ def confusion(
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
@@ -190,7 +207,7 @@ def class_boxplot(
     class_names: Sequence[str],
     ylabel: str,
     title: str = "",
-) -> bytes:
+) -> Picture:
     """One box per class: quartiles, whiskers of 1.5 interquartile ranges, and all beyond.
 
     Boxes stand side by side where their names leave room, else beneath one another.
@@ -228,13 +245,13 @@ def class_boxplot(
     axes.grid(False, axis="x" if upright else "y")
     total = f"n = {values.size:,}"
     axes.set_title(f"{title} ({total})" if title else total)
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
 def histograms(
     values: Mapping[str, np.ndarray], groups: Mapping[str, np.ndarray], xlabel: str
-) -> bytes:
+) -> Picture:
     """How many images have which value: a panel per group, bins common to all panels.
 
     A dashed line stands at each mean.
@@ -275,13 +292,13 @@ def histograms(
         axes.set_ylim(bottom=0)
     figure.supxlabel(xlabel, fontsize="medium")
     add_legend(figure, _lines(colours) | {"mean": Line2D([], [], color=GREY, ls="--")})
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
 def difference_intervals(
     pairs: Mapping[str, Sequence[tuple[str, float, float, float]]], xlabel: str
-) -> bytes:
+) -> Picture:
     """Mean differences with their intervals, a panel per pair, and where zero is.
 
     Args:
@@ -312,11 +329,11 @@ def difference_intervals(
         )
         axes.set_title(_wrap(pair, 6.0 / columns))
     figure.supxlabel(xlabel, fontsize="medium")
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
-def kl_per_dimension(kl: Mapping[str, np.ndarray]) -> bytes:
+def kl_per_dimension(kl: Mapping[str, np.ndarray]) -> Picture:
     """KL divergence of every latent dimension: bars, or sorted outlines above 20 of them.
 
     Args:
@@ -351,7 +368,7 @@ def kl_per_dimension(kl: Mapping[str, np.ndarray]) -> bytes:
         for name, array in arrays.items()
     }
     add_legend(figure, _lines(totals))
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
@@ -359,7 +376,7 @@ def scatter(
     panels: Mapping[str, tuple[np.ndarray, tuple[str, str]]],
     labels: np.ndarray | None,
     class_names: Sequence[str],
-) -> bytes:
+) -> Picture:
     """Points in a plane, a panel per run, each class named at its median.
 
     With more than 20 classes the panels show numbers and a key beneath has the names.
@@ -387,6 +404,7 @@ def scatter(
             color=RUN_COLOURS[0] if ids is None else colours[ids],
             alpha=0.5,
             linewidths=0,
+            rasterized=True,  # in an SVG thousands of points would be slow to show
         )
         if ids is not None:
             _name_classes(axes, array, ids, marks, 7.0 / columns)
@@ -397,13 +415,13 @@ def scatter(
         key = [f"{mark} {name}" for mark, name in zip(marks, class_names, strict=True)]
         handles = _lines(dict(zip(key, colours, strict=True)))
         add_legend(figure, handles, "outside lower center")
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
 def loss_curves(
     panels: Mapping[str, tuple[str, np.ndarray, Mapping[str, Band]]], ylabel: str
-) -> bytes:
+) -> Picture:
     """Losses between an image and its changed copy, relative to a random other image.
 
     Args:
@@ -436,13 +454,13 @@ def loss_curves(
         axes.label_outer(remove_inner_ticks=False)
     reference = {"a random other image": Line2D([], [], color=GREY, ls=":")}
     add_legend(figure, _lines(colours) | reference)
-    return to_png(figure)
+    return to_picture(figure)
 
 
 @styled
 def interval_bars(
     values: Mapping[str, tuple[float, float, float]], ylabel: str
-) -> bytes:
+) -> Picture:
     """A bar with its interval per run.
 
     Args:
@@ -471,7 +489,7 @@ def interval_bars(
     axes.grid(False, axis="x")
     axes.margins(y=0.15)
     axes.set_ylabel(_wrap(ylabel, 2.5))
-    return to_png(figure)
+    return to_picture(figure)
 
 
 def make_panels(
@@ -535,13 +553,25 @@ def _name_classes(
         )
 
 
+def to_picture(figure: Figure) -> Picture:
+    """Returns a figure as both kinds of file."""
+    png = to_png(figure)
+    # Everything has its place by now; to find them again takes as long as to draw.
+    figure.set_layout_engine("none")
+    return Picture(png, _save(figure, "svg", {"Date": None, "Creator": None}))
+
+
 def to_png(figure: Figure) -> bytes:
     """Returns a figure as a PNG file."""
+    return _save(figure, "png", {"Software": None})
+
+
+def _save(figure: Figure, form: str, metadata: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings():
         # Names may have characters that the font has not, and which become boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure.savefig(file, format="png", metadata={"Software": None})
+        figure.savefig(file, format=form, metadata=metadata)
     return file.getvalue()
 
 

@@ -130,7 +130,7 @@ def draw_maps(
     labels: np.ndarray | None,
     class_names: Sequence[str],
     seed: int,
-) -> dict[str, bytes]:
+) -> dict[str, figures.Picture]:
     """Scatter plots of z_mean, [M, D] per run: "pca" and "tsne"."""
     maps = {}
     for method, place in (

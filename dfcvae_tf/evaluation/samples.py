@@ -16,6 +16,7 @@ from dfcvae_tf.evaluation.dataset import EvaluationImages
 from dfcvae_tf.evaluation.inference import batches
 from dfcvae_tf.evaluation.judge import Judge, Judgement, join_judgements
 from dfcvae_tf.evaluation.section import Section
+from dfcvae_tf.evaluation.strips import draw_strip
 from dfcvae_tf.images import to_float, to_uint8
 from dfcvae_tf.loaded_run import LoadedRun
 
@@ -94,6 +95,7 @@ def draw_samples(
     """
     most = _OWN_ROWS * _PER_ROW
     rows: list[tuple[str, np.ndarray]] = []
+    strips: dict[str, bytes] = {}
     drawn: Drawn = {}
     for name, model in models.items():
         number = min(count, most) if judge is None else count
@@ -116,10 +118,13 @@ def draw_samples(
                     judgements.append(judge(images))
             if judgements:
                 drawn[name][source] = join_judgements(judgements)
+            if source == OWN:
+                strips[f"samples of {name}"] = draw_strip(np.stack(first[:_PER_ROW]))
             for start in range(0, shown, _PER_ROW):
                 title = _ROW_NAMES[source].format(name) if start == 0 else ""
                 rows.append((title, np.stack(first[start : start + _PER_ROW])))
-    return Section(figures={"samples": figures.image_rows(rows)}), drawn
+    picture = figures.image_rows(rows)
+    return Section(figures={"samples": picture}, strips=strips), drawn
 
 
 def look_for_copies(

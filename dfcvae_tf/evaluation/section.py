@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dfcvae_tf.evaluation.figures import Picture
+
 
 @dataclass
 class Section:
@@ -14,13 +16,16 @@ class Section:
 
     Attributes:
       results: plain values, arrays and dataclasses of them; see `plain`.
-      figures: name -> PNG.
+      figures: by name.
+      strips: small pictures for the page, as files: "originals", "samples of RUN" and
+        "reconstructions of RUN".
       notes: sentences that a reader must know.
       runs: run -> measure -> value, for the table of all runs.
     """
 
     results: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, bytes] = field(default_factory=dict)
+    figures: dict[str, Picture] = field(default_factory=dict)
+    strips: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ class Settings:
     """How to evaluate, and how much of what.
 
     Attributes:
+      baseline: the run or setting that others are compared with; the first when None.
       indices: places in the test split of the images shown; () as
         `selection.choose_shown` says.
       groups: of classes; {} as `selection.class_groups` says.
@@ -30,6 +31,7 @@ class Settings:
       seed: of everything drawn.
     """
 
+    baseline: str | None = None
     indices: tuple[int, ...] = ()
     groups: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     judge: str | None = None

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -17,9 +16,11 @@ class MeasureTable:
       values: name -> measure -> [N] float64, the ORIGINALS first, then the runs in the
         order they were given. Row i belongs to original i everywhere. Runs have measures
         that originals have not.
+      baseline: the run that the others are compared with; the first when None.
     """
 
     values: Mapping[str, Mapping[str, np.ndarray]]
+    baseline: str | None = None
 
     @property
     def runs(self) -> list[str]:
@@ -35,15 +36,13 @@ class MeasureTable:
         }
 
     def run_pairs(self) -> list[tuple[str, str]]:
-        """The runs in pairs (first, second), whose difference is first minus second.
-
-        Everywhere in an evaluation the run that was given later comes first, so that a
-        difference says what it has above those given before it.
-        """
-        return [(later, earlier) for earlier, later in combinations(self.runs, 2)]
+        """Each run with the baseline, whose differences are the run minus the baseline."""
+        runs = self.runs
+        baseline = runs[0] if self.baseline is None else self.baseline
+        return [(run, baseline) for run in runs if run != baseline]
 
     def pairs(self) -> list[tuple[str, str]]:
-        """`run_pairs`, then the originals, as if given last, with each run."""
+        """`run_pairs`, then the originals with each run."""
         return [*self.run_pairs(), *((ORIGINALS, name) for name in self.runs)]
 
 

@@ -36,9 +36,10 @@ def test_images_that_are_all_alike_are_measured_and_not_compared(parts):
         ratios = [k for k in results["runs"]["dfc"] if k.endswith("_ratio")]
         assert len(ratios) == (3 if value is one else 0)  # flat: but for rounding
         assert "nan" not in str(results["runs"])
-        assert report.verdicts(results) == [] and results["blur"]["tests"] == []
+        assert results["comparison"]["verdicts"] == [] == results["blur"]["tests"]
+        assert [a for a in results["comparison"]["alerts"] if "alike" in a]
         # What is missing, here all other parts as well, leaves the page whole.
-        page = report.render(results, found.figures)
+        page = report.render(found)
         assert "All 5 test images are alike" in page
         assert "sensitivity of the losses was left out: the 5 images are all" in page
         assert "dfc" in report.terminal_table(results)

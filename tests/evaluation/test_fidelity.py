@@ -34,13 +34,13 @@ def test_perfect_useless_and_duplicated():
     useless = {"label_agreement": originals.same_label(half)}
     perfect = {"label_agreement": originals.same_label(originals)}
     verdicts = agreement_verdicts(useless=useless, copy=useless, perfect=perfect)
-    tie, above, _ = verdicts
+    tie, above = verdicts
     assert (tie["first"], tie["second"]) == ("copy", "useless")
     assert not tie["supported"] and tie["sentence"].startswith("Not supported: ")
     assert above["supported"]
     assert "of perfect is higher than that of useless" in above["sentence"]
     assert "100.0 % against 50.0 %, +50.0 points" in above["sentence"]
-    # The run given later comes first, whichever is better.
+    # The baseline is the first run, whichever is better.
     (below,) = agreement_verdicts(perfect=perfect, useless=useless)
     assert (below["first"], below["supported"]) == ("useless", False)
     assert "50.0 % against 100.0 %, -50.0 points" in below["sentence"]

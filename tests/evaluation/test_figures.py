@@ -1,6 +1,9 @@
 """The figures: readable PNG files that show their data and refuse what they cannot show."""
 
+import base64
 import functools
+import re
+from xml.etree import ElementTree
 
 import cv2
 import matplotlib
@@ -12,9 +15,9 @@ from dfcvae_tf.evaluation import figures
 WIDTH = 8 * 144
 
 
-def decode(png: bytes) -> np.ndarray:
+def decode(drawn: figures.Picture) -> np.ndarray:
     """Returns [H, W, 3] uint8 RGB."""
-    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(drawn.png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     return picture[..., ::-1]
 
@@ -35,7 +38,9 @@ def make_curves(sizes: np.ndarray, losses: int) -> dict[str, figures.Band]:
     return {f"loss {i}": (mean, mean * 0.9, mean * 1.1) for i in range(losses)}
 
 
-def every_figure(runs: int, classes: int, scale: float = 1.0) -> dict[str, bytes]:
+def every_figure(
+    runs: int, classes: int, scale: float = 1.0
+) -> dict[str, figures.Picture]:
     """One figure of each kind; the data are multiplied by `scale`."""
     values = {name: scale * array for name, array in make_values(runs).items()}
     originals = values["originals"]
@@ -89,7 +94,24 @@ def test_same_data_same_bytes_and_other_data_other_bytes():
     assert first == second
     for name in first:
         assert first[name] != other[name], name
-        assert b"tEXt" not in first[name], name  # neither program nor date
+        assert b"tEXt" not in first[name].png, name  # neither program nor date
+
+
+def test_every_figure_is_an_svg_as_well():
+    values = {"originals": np.arange(9.0), "of 'a' & <b>": np.arange(9.0) ** 2}
+    pixels = (np.arange(12).reshape(1, 4, 3, 1) * 20).astype(np.uint8)
+    for drawn in (
+        figures.histograms(values, {"all": np.ones(9, bool)}, "x"),
+        figures.image_rows([("row", pixels / 255)]),
+    ):
+        root = ElementTree.fromstring(drawn.svg)
+        sizes = [float(root.attrib[size].removesuffix("pt")) for size in ("width",)]
+        assert sizes == [pytest.approx(8 * 72, rel=0.03)]
+        assert b"<date>" not in drawn.svg.lower()
+    # The images keep their pixels there, too.
+    (image,) = re.findall(rb"data:image/png;base64,\s*([^\"]+)", drawn.svg)
+    inside = cv2.imdecode(np.frombuffer(base64.b64decode(image), np.uint8), 0)
+    assert set(pixels.ravel()) <= set(inside.ravel())
 
 
 def test_the_users_style_has_no_say_and_stays():

@@ -1,14 +1,17 @@
 """The report page, the files beside it and the table, from results made by hand."""
 
 import base64
+import csv
 import json
 import re
 
+import cv2
+import numpy as np
 import pytest
 
 from dfcvae_tf.evaluation import evaluator, report
 from dfcvae_tf.evaluation.settings import Settings
-from dfcvae_tf.picture_files import read_picture
+from dfcvae_tf.evaluation.tables import MEASURES
 from tests.evaluation.streams import digits
 
 RUNS = {"plain <b>": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
@@ -37,21 +40,64 @@ def test_everything_is_written_and_the_page_needs_nothing_else(evaluation, tmp_p
     assert "plain &lt;b&gt;" in page and "plain <b>" not in page
     text = re.sub(r"base64,[^\"]+", "", page)
     assert "Fréchet" in text and "FID" not in text
-    images = [
-        base64.b64decode(png)
-        for png in re.findall(r"data:image/png;base64,([^\"]+)", page)
+    pictures = [
+        cv2.imdecode(np.frombuffer(base64.b64decode(file), np.uint8), 1)
+        for file in re.findall(r"data:image/webp;base64,([^\"]+)", page)
     ]
-    assert sorted(images) == sorted(evaluation.figures.values())
-    for name, png in evaluation.figures.items():
-        path = tmp_path / "figures" / f"{name}.png"
-        assert path.read_bytes() == png
-        assert read_picture(path).pixels.shape[0] > 50
+    figures = {
+        name: cv2.imdecode(np.frombuffer(picture.png, np.uint8), 1)
+        for name, picture in evaluation.figures.items()
+    }
+    # Five strips first, of originals and of what each run makes; then every figure.
+    assert len(pictures) == 5 + len(figures)
+    assert all(strip.shape == (28, 10 * 30 - 2, 3) for strip in pictures[:5])
+    shapes = sorted(picture.shape for picture in pictures[5:])
+    assert shapes == sorted(figure.shape for figure in figures.values())
+    for name, picture in evaluation.figures.items():
+        for kind in ("png", "svg"):
+            path = tmp_path / "figures" / f"{name}.{kind}"
+            assert path.read_bytes() == getattr(picture, kind)
+        assert figures[name].shape[0] > 50
     stored = json.loads(
         (tmp_path / "report.json").read_text(),
         parse_constant=lambda name: pytest.fail(name),
     )
     assert stored == evaluation.results
     assert (tmp_path / "projector" / "projector_config.pbtxt").is_file()
+    rows = {
+        name: list(csv.DictReader((tmp_path / name).open(newline="")))
+        for name in ("metrics.csv", "per_image.csv")
+    }
+    assert [row["run"] for row in rows["metrics.csv"]] == list(RUNS)
+    assert len(rows["per_image.csv"]) == 2 * 120
+    assert "\\toprule" in (tmp_path / "table.tex").read_text()
+
+
+def test_the_answer_comes_first_and_all_else_is_folded(evaluation):
+    page = report.render(evaluation)
+    answer, _, rest = page.partition('<div class="parts">')
+    places = [
+        answer.index(text)
+        for text in ('alt="originals"', '<table class="main', "<h2>Against plain")
+    ]
+    assert places == sorted(places)
+    assert "<details" not in answer and "One training of each" in answer
+    assert "<th" in answer and answer.count("<tr>") == 3
+    (line,) = re.findall(r"<li>.*</li>", answer)
+    assert "sharper: Laplacian variance +0.03" in line
+    for match in re.finditer("<table|<figure", rest):
+        before = rest[: match.start()]
+        assert before.count("<details") > before.count("</details"), match
+
+
+def test_a_page_has_as_many_figures_as_there_is_room_for(evaluation, monkeypatch):
+    whole = report.render(evaluation)
+    monkeypatch.setattr(report, "_MOST_BYTES", 200_000)
+    page = report.render(evaluation)
+    assert len(page) < 200_000 * 4 / 3 + len(re.sub(r"base64,[^\"]+", "", whole))
+    assert 'alt="originals"' in page
+    (left_out,) = re.findall(r"there alone: ([^.]*)\.", page)
+    assert "traversals_1" in left_out and "there alone" not in whole
 
 
 def test_every_part_of_the_evaluation_is_there(evaluation):
@@ -77,11 +123,11 @@ def test_every_part_of_the_evaluation_is_there(evaluation):
     }
     results = evaluation.results
     of_learned_priors = {
-        name for name in report.MEASURES if name.endswith(("_learned", "_standard"))
+        name for name in MEASURES if name.endswith(("_learned", "_standard"))
     }
     assert len(of_learned_priors) == 7
     for run in results["runs"].values():
-        assert set(report.MEASURES) - of_learned_priors <= set(run)
+        assert set(MEASURES) - of_learned_priors <= set(run)
     assert results["held_out_classifier"]["name"] == "mnist_judge"
     assert results["held_out_classifier"]["accuracy"] > 0.9
     assert any("120 of 10000 test images" in note for note in results["notes"])
@@ -101,48 +147,18 @@ def test_every_part_of_the_evaluation_is_there(evaluation):
 
 
 def test_each_measure_stands_in_the_table_of_its_section(evaluation):
-    page = report.render(evaluation.results, {})
-    sections = dict(re.findall(r'(?s)<h2 id="(\w+)">(.*?)(?=<h2|</body)', page))
+    page = report.render(evaluation)
+    sections = dict(re.findall(r'(?s)<h2 id="(\w+)">(.*?)(?=<h2 id|</body)', page))
     assert "SSIM" in sections["fidelity"] and "Label agreement" in sections["fidelity"]
     assert "Edges recovered" in sections["blur"] and "KL to" in sections["latent"]
     assert "Fréchet distance of samples" in sections["samples"]
     for elsewhere in ("KL to", "Edges recovered", "Laplacian", "NLL, nats"):
         assert elsewhere not in sections["fidelity"]
-    assert "Those 3 of the 5 dimensions of dfc" not in page  # no such figure here
-    with_figure = report.render(evaluation.results, evaluation.figures)
-    assert "Those 3 of the 5 dimensions of dfc with most KL" in with_figure
+    assert "Those 3 of the 5 dimensions of dfc with most KL" in page
 
 
-def test_table_rows_mark_the_best():
-    runs = {
-        "a": {
-            "mse": 0.5,
-            "ssim": "nan",
-            "psnr": "inf",
-            "kernel_samples": {"mean": 1.0},
-        },
-        "b": {"mse": 0.25, "ssim": 0.9, "psnr": 20.0, "kernel_samples": {"mean": 2.0}},
-    }
-    rows = dict(report.metric_rows(runs, report.MEASURES))
-    assert rows["Mean squared error"] == [("0.5000", False), ("0.2500", True)]
-    assert rows["PSNR, dB"] == [("inf", True), ("20.00", False)]
-    assert rows["Kernel distance of samples"] == [("1.0000", True), ("2.0000", False)]
-    assert "Label agreement" not in rows
-    (_, cells), *_ = report.metric_rows({"a": runs["a"]}, ["mse"])
-    assert cells == [("0.5000", False)]  # nothing to be better than
-
-
-def test_a_poor_judge_has_no_best():
-    runs = {name: {"label_agreement": x, "ssim": x} for x, name in enumerate("ab")}
-    rows = dict(report.metric_rows(runs, report.MEASURES, ("label_agreement",)))
-    assert rows["Label agreement"] == [("0.0%", False), ("100.0%", False)]
-    assert rows["SSIM"][1] == ("1.000", True)
-
-
-def test_terminal_table_names_runs_and_verdicts(evaluation):
+def test_terminal_table_names_settings_and_verdicts(evaluation):
     text = report.terminal_table(evaluation.results)
-    assert "plain <b>" in text.splitlines()[0]
-    assert (
-        "Label agreement" in text and "Supported: dfc is sharper than plain <b>" in text
-    )
-    assert max(map(len, text.splitlines())) <= 100
+    assert "agreement" in text and "\nplain <b>" in text
+    assert "dfc against plain <b>: sharper: Laplacian variance" in text
+    assert max(map(len, text.splitlines())) <= 110

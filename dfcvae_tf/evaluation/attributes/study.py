@@ -140,7 +140,7 @@ def draw_edits(
             row = np.concatenate([original[np.newaxis], edited])
             title = attribute_vectors.edit_title(edit)
             rows.append((f"{_name_of(image)}: {title}", row))
-    return figures.image_rows(rows, ["original", *map(_strength_title, strengths)])
+    return figures.image_rows(rows, ["original", *map(_strength_title, strengths)]).png
 
 
 def draw_edits_by_prior(
@@ -188,7 +188,7 @@ def draw_edits_by_prior(
         for title, columns in edited.items():
             row = np.stack([original, *(column[index] for column in columns)])
             rows.append((f"{_name_of(image)}: {title}", row))
-    return figures.image_rows(rows, ["original", *map(_strength_title, strengths)])
+    return figures.image_rows(rows, ["original", *map(_strength_title, strengths)]).png
 
 
 def _name_of(image: int | str) -> str:
