@@ -85,7 +85,8 @@ def test_from_python_the_same_as_plain_data(tmp_path, monkeypatch):
     other = untrained_run(
         tmp_path / "a=b, c", (28, 28, 1), dataset="synthetic", kl_weight=7.0
     )
-    monkeypatch.setitem(sys.modules, "pandas", None)  # as if it were not installed
+    # As if pandas were not installed.
+    monkeypatch.setattr(evaluate, "_as_table", lambda rows: rows)
     told = []
     found = dfcvae_tf.evaluate(  # type: ignore[operator]
         [*(run.path for run in runs), other.path],
@@ -109,13 +110,17 @@ def test_from_python_the_same_as_plain_data(tmp_path, monkeypatch):
         [row["mse"] for row in found["per_image"]]
     )
 
+
+def test_rows_are_a_data_frame_where_pandas_is_there(monkeypatch):
     class DataFrame(list):
         """What is made of rows where pandas is there."""
 
     pandas = ModuleType("pandas")
     pandas.DataFrame = DataFrame  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pandas", pandas)
-    assert isinstance(evaluate._as_table(found["metrics"]), DataFrame)
+    assert isinstance(evaluate._as_table([{"a": 1}]), DataFrame)
+    monkeypatch.setitem(sys.modules, "pandas", None)  # not installed
+    assert type(evaluate._as_table([{"a": 1}])) is list
 
 
 def test_what_python_is_told_of_wrong_options():
