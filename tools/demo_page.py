@@ -59,7 +59,7 @@ def render(folder: Path) -> str:
     results = read_json(folder / "report" / "report.json")
     manifest = read_json(folder / "export" / "manifest.json")
     import_tensorflow()
-    from dfcvae_tf.evaluation.report import metric_rows, verdicts
+    from dfcvae_tf.evaluation.tables import metric_rows
     from dfcvae_tf.exporting.report import recommended
 
     found: dict[str, Any] = results["provenance"]["runs"]
@@ -83,7 +83,11 @@ def render(folder: Path) -> str:
         losses="; ".join(f"{name}, {_loss(config)}" for name, config in runs.items()),
         pictures={path.stem for path in (folder / "report" / "figures").glob("*.png")},
         rows=metric_rows(results["runs"], _MEASURES),
-        verdicts=verdicts(results),
+        claims=[
+            claim
+            for verdict in results["comparison"]["verdicts"]
+            for claim in verdict["claims"]
+        ],
         num_images=results["data"]["num_images"],
         recommended=recommended(manifest),
         live=_is_live(folder),

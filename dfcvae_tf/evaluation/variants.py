@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfcvae_tf.checkpoints import read_config, read_provenance
+from dfcvae_tf.checkpoints import own_digests, read_config, read_provenance
 from dfcvae_tf.config import SETTINGS
 from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.models.prior import STANDARD
+from dfcvae_tf.own_code import own_parts
 from dfcvae_tf.prior_file import LABELS, read_facts
 from dfcvae_tf.run_dir import resolve
 
@@ -161,6 +162,12 @@ def read_run_facts(path: str) -> dict[str, Any]:
     kept = [name for name, setting in SETTINGS.items() if not setting.runtime]
     names = dict.fromkeys([*_FIRST, *kept])
     facts = {name: SETTINGS[name].of(config) for name in names}
+    digests = own_digests(run)
+    # Wherever the file lies, and whether it is called as it was.
+    facts |= {
+        part: f"{_function(setting)}-{digests.get(part, 'unknown')[:8]}"
+        for part, setting in own_parts(config).items()
+    }
     prior = read_facts(run) or {"kind": STANDARD}
     return {
         **facts,
@@ -168,6 +175,12 @@ def read_run_facts(path: str) -> dict[str, Any]:
         "prior_knows_labels": LABELS in prior,
         "trained_on": read_provenance(run).get("dataset", "unknown"),
     }
+
+
+def _function(setting: str) -> str:
+    """Of "file:nets/my_net.py:build" "my_net.build", of "function:build" "build"."""
+    path, _, name = setting.partition(":")[2].rpartition(":")
+    return f"{Path(path).stem}.{name}" if path else name
 
 
 def text_of(value: Any) -> str:

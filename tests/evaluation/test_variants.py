@@ -17,12 +17,12 @@ from dfcvae_tf.run_dir import RunDir
 def _make(tmp_path):
     """Writes the settings of a run in a folder, and returns its path."""
 
-    def make(name, **settings):
+    def make(name, own_code=None, **settings):
         if settings.get("target_kl") is None:
             settings = {"kl_weight": 1.0, **settings}
         config = apply_settings(preset_config("mnist-vae"), settings)
         config = dataclasses.replace(config, image_shape=(28, 28, 1))
-        inputs = checkpoints.Inputs("made up", {}, "", {})
+        inputs = checkpoints.Inputs("made up", {}, "", {}, own_code=own_code or {})
         checkpoints.write_config(RunDir(tmp_path / name), config, inputs)
         return str(tmp_path / name)
 
@@ -136,3 +136,15 @@ def test_a_run_that_is_none(make, tmp_path):
     RunDir(path).config.write_text(json.dumps([]))
     with pytest.raises(UserError, match="not the configuration of a run"):
         group_runs({"a": path})
+
+
+def test_a_network_of_ones_own_is_what_its_text_is_wherever_it_lies(make):
+    first, moved, changed = [
+        make(
+            place, {"network": digest * 8}, network=f"file:{place}/net.py:build", seed=s
+        )
+        for s, (place, digest) in enumerate((("a", "12"), ("b", "12"), ("c", "34")))
+    ]
+    variants = group_runs({"first": first, "moved": moved, "changed": changed})
+    assert [v.runs for v in variants.each] == [("first", "moved"), ("changed",)]
+    assert variants.values("network") == ["net.build-12121212", "net.build-34343434"]

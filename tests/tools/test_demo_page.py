@@ -48,7 +48,11 @@ def _demo(tmp_path):
                 )
             }
         },
-        "blur": {"verdicts": [{"supported": True, "sentence": "b is sharper than a"}]},
+        "comparison": {
+            "verdicts": [
+                {"claims": [{"supported": True, "sentence": "b is sharper than a"}]}
+            ]
+        },
     }
     write_json(demo / "report" / "report.json", results)
     write_json(demo / "export" / "manifest.json", MANIFEST)
