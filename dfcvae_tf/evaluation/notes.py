@@ -71,7 +71,7 @@ def judge_notes(judged: Judgement | None, worth: Worth | None) -> list[str]:
         return []
     note = (
         "No verdict on label agreement: the held-out classifier gives "
-        f"{worth.accuracy:.1%} of the originals their label (always the commonest: "
+        f"{worth.accuracy:.1%} of the originals their label (majority baseline: "
         f"{worth.majority:.1%}), and a verdict needs {worth.needed:.1%} and a binomial "
         f"test with p below {SIGNIFICANCE:g} (here {worth.p_value:.2g}). Its labels, and "
         "what is counted with them, say little."

@@ -104,15 +104,15 @@ def csv_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def tex_of(results: Mapping[str, Any]) -> str:
     """The first table of the report as a tabular for LaTeX with the package booktabs."""
     table = main_table(results)
-    titles = ["", *table.columns, *([] if _all_single(table.rows) else ["trainings"])]
-    texts = len(titles)
-    titles += [MAIN[measure] for measure in table.measures]
+    texts = ["", *table.columns, *([] if _all_single(table.rows) else ["trainings"])]
+    titles = [*map(escape_tex, texts), *(_tex_title(MAIN[m]) for m in table.measures)]
     lines = [
-        r"% In the preamble: \usepackage{booktabs}",
+        r"% In the preamble: \usepackage{booktabs}. What is wider than the text is for",
+        r"% table*, or for sidewaystable of the package rotating.",
         "% " + _one_line(results["comparison"]["basis"] or "One setting."),
-        rf"\begin{{tabular}}{{{'l' * texts}{'r' * len(table.measures)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(texts)}{'r' * len(table.measures)}}}",
         r"\toprule",
-        _tex_row(map(escape_tex, titles)),
+        _tex_row(titles),
         r"\midrule",
     ]
     for row in table.rows:
@@ -137,11 +137,18 @@ def _tex_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
+def _tex_title(title: str) -> str:
+    """A title of several words on two lines."""
+    first, _, rest = escape_tex(title).rpartition(" ")
+    return rf"\shortstack[r]{{{first}\\{rest}}}" if first else rest
+
+
 def _tex_cell(cell: Cell) -> str:
     text = escape_tex(cell.text)
     if cell.best:
         text = rf"\textbf{{{text}}}"
-    return f"{text} $\\pm$ {cell.spread}" if cell.spread else text
+    spread = rf" {{\scriptsize $\pm$ {cell.spread}}}" if cell.spread else ""
+    return text + spread
 
 
 def _one_line(text: str) -> str:

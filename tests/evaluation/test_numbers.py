@@ -94,7 +94,7 @@ def test_a_row_per_image_and_run():
 def test_the_table_is_whole_latex(results):
     tex = tex_of(results)
     comments = [line for line in tex.splitlines() if line.startswith("%")]
-    assert len(comments) == 2 and "Over two." in comments[1]
+    assert len(comments) == 3 and "Over two." in comments[2]
     lines = tex.splitlines()[len(comments) :]
     (columns,) = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", lines[0])
     assert lines[1] == r"\toprule" and lines[3] == r"\midrule"
@@ -102,7 +102,7 @@ def test_the_table_is_whole_latex(results):
     for line in (lines[2], *lines[4:-2]):
         assert len(re.split(r"(?<!\\)&", line)) == len(columns)
         assert line.endswith(r" \\") and line.count("{") == line.count("}")
-    assert r"\textbf{0.2000} $\pm$ 0.1414" in lines[4]
+    assert r"\textbf{0.2000} {\scriptsize $\pm$ 0.1414}" in lines[4]
     assert lines[5].startswith(r"b \& c & 1 & x, y & 1 & 0.3333")
 
 
