@@ -257,7 +257,7 @@ LATER = [
         {
             "--runs=a=absent": "no such run directory: absent",
             "--runs=absent": "no such run directory: absent",
-            "--runs=a=x,a=y": "cannot call a run 'a'",
+            "--runs=a=x,a=y": "two runs called 'a'",
             "--runs=small,small": "--runs has small twice",
             "--baseline=gan": "unknown --baseline 'gan'; known: vae, dfc",
             "--runs=a=.": "it has no config.json",

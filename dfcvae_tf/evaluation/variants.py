@@ -14,6 +14,7 @@ from typing import Any
 from dfcvae_tf.checkpoints import own_digests, read_config, read_provenance
 from dfcvae_tf.config import SETTINGS
 from dfcvae_tf.errors import UserError, unknown_name
+from dfcvae_tf.evaluation.table import ORIGINALS
 from dfcvae_tf.models.prior import STANDARD
 from dfcvae_tf.own_code import own_parts
 from dfcvae_tf.prior_file import LABELS, read_facts
@@ -105,9 +106,13 @@ def name_runs(given: Sequence[tuple[str, str]]) -> dict[str, str]:
     runs: dict[str, str] = {}
     for name, path in given:
         name = name or made[path]
-        if name in runs or name == "originals":
+        if name in runs:
             raise UserError(
-                f"--runs cannot call a run {name!r} here; choose another name"
+                f"--runs has two runs called {name!r}; name one differently"
+            )
+        if name == ORIGINALS:
+            raise UserError(
+                f"--runs cannot call a run {name!r}, as the images are called"
             )
         runs[name] = path
     return runs

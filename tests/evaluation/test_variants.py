@@ -121,7 +121,7 @@ def test_the_baseline_is_a_setting_a_run_or_a_path(grid):
 
 def test_two_runs_of_one_name_are_refused(make):
     path = make("a")
-    with pytest.raises(UserError, match="cannot call a run 'x' here"):
+    with pytest.raises(UserError, match="two runs called 'x'"):
         name_runs([("x", path), ("x", path)])
     with pytest.raises(UserError, match="cannot call a run 'originals'"):
         name_runs([("originals", path)])
