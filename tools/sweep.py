@@ -33,6 +33,7 @@ from dfcvae_tf.command_line import run_program
 from dfcvae_tf.config import SETTINGS
 from dfcvae_tf.errors import Stopped, UserError
 from dfcvae_tf.files import check_writable, read_json
+from dfcvae_tf.own_code import own_parts
 from dfcvae_tf.presets import PRESET_HELP
 from dfcvae_tf.run_dir import RunDir
 from tools.combinations import Combination, combinations
@@ -94,7 +95,9 @@ def main(values: flags.FlagValues) -> None:
     said = [f"{name} ({why})" for name, why in failed.items()]
     if said:
         said = [f"{len(said)} of {len(sweep)} runs did not finish: {'; '.join(said)}"]
-    if finished and (code := _evaluate(finished, folder / REPORT)):
+    # Loading a network that the user named here runs its text.
+    trusted = any(own_parts(each.config) for each in sweep)
+    if finished and (code := _evaluate(finished, folder / REPORT, trusted)):
         said.append(f"the evaluation ended with exit code {code}")
     if said:
         raise Stopped(f"{'; '.join(said)}; the same command tries again")
@@ -228,11 +231,12 @@ def _is_finished(run: RunDir, combination: Combination) -> bool:
     return run.weights.is_file() and has_prior
 
 
-def _evaluate(runs: dict[str, RunDir], output_dir: Path) -> int:
+def _evaluate(runs: dict[str, RunDir], output_dir: Path, trusted: bool) -> int:
     """Has the runs compared; returns the exit code."""
     line = io.StringIO()
     csv.writer(line).writerow(f"{name}={run}" for name, run in runs.items())
     arguments = [f"--runs={line.getvalue().strip()}", f"--output_dir={output_dir}"]
+    arguments += ["--trust_code"] * trusted
     print(f"\n{shlex.join(['python', *EVALUATE[1:], *arguments])}", flush=True)
     return subprocess.run([*EVALUATE, *arguments], check=False).returncode
 

@@ -64,6 +64,11 @@ def test_a_run_that_stops_is_said_last_and_goes_on_with_the_same_command(
     assert trained == ["x", "xx", "x"]
 
 
+def test_networks_that_the_command_names_are_trusted(tmp_path):
+    assert run_here(sweep, *SEEDS[:1], "--seed=2,3", "--network=file:a.py:f") == 0
+    assert "--trust_code" in json.loads((tmp_path / "compared").read_text())
+
+
 def test_finished_is_a_run_with_the_prior_that_is_asked_for(tmp_path, capsys):
     (tmp_path / "mended").touch()
     assert run_here(sweep, *SEEDS) == 0
