@@ -202,9 +202,12 @@ def evaluate(
     for note in urgent:
         progress(note)
     notes = [*urgent, *judge_unknown, *notes, *group_notes(selection.groups, judge)]
-    measured = replace(
-        measured, table=replace(measured.table, baseline=variants.baseline)
+    table = replace(
+        measured.table,
+        baseline=variants.baseline,
+        siblings=variants.of(variants.baseline).runs,
     )
+    measured = replace(measured, table=table)
     comparison = standing.describe_variants(variants, measured.latents, data.num_images)
     # The notes of runs that collapsed wholly are said of their settings, all at once.
     comparison["alerts"] += urgent[len(collapse_notes(measured.latents)) :]

@@ -106,15 +106,17 @@ def terminal_table(results: Mapping[str, Any]) -> str:
     """Returns the first table of the page as text, and what is said below it."""
     table = main_table(results)
     titles = [textwrap.wrap(MAIN[m], _TITLE_WIDTH) for m in table.measures]
+    names = [
+        row.name if row.trainings == 1 else f"{row.name} (mean of {row.trainings})"
+        for row in table.rows
+    ]
+    width = max(map(len, names))
     lines = []
     for place in range(max(map(len, titles), default=0)):
         parts = [title[place] if place < len(title) else "" for title in titles]
-        lines.append(_line("", parts))
-    for row in table.rows:
-        name = (
-            row.name if row.trainings == 1 else f"{row.name} (mean of {row.trainings})"
-        )
-        lines.append(_line(name, [row.cells[m].text for m in table.measures]))
+        lines.append(_line("", width, parts))
+    for name, row in zip(names, table.rows, strict=True):
+        lines.append(_line(name, width, [row.cells[m].text for m in table.measures]))
     said = [*results["comparison"]["alerts"], *verdict_lines(results)]
     if said and results["comparison"]["basis"]:
         said.append(results["comparison"]["basis"])
@@ -133,8 +135,9 @@ def verdict_lines(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _line(name: str, cells: Sequence[str]) -> str:
-    return f"{name:<24}" + "".join(f"{cell:>{_TITLE_WIDTH + 1}}" for cell in cells)
+def _line(name: str, width: int, cells: Sequence[str]) -> str:
+    texts = (f"{cell:>{_TITLE_WIDTH + 1}}" for cell in cells)
+    return f"{name:<{width}}{''.join(texts)}".rstrip()
 
 
 def _fitting(evaluation: Evaluation) -> dict[str, bytes]:

@@ -17,10 +17,13 @@ class MeasureTable:
         order they were given. Row i belongs to original i everywhere. Runs have measures
         that originals have not.
       baseline: the run that the others are compared with; the first when None.
+      siblings: other trainings of the baseline's setting. By its images, two of them
+        differ beyond doubt, which says nothing of any setting: they are not compared.
     """
 
     values: Mapping[str, Mapping[str, np.ndarray]]
     baseline: str | None = None
+    siblings: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[str]:
@@ -36,10 +39,11 @@ class MeasureTable:
         }
 
     def run_pairs(self) -> list[tuple[str, str]]:
-        """Each run with the baseline, whose differences are the run minus the baseline."""
+        """Runs of other settings with the baseline; differences are run minus baseline."""
         runs = self.runs
         baseline = runs[0] if self.baseline is None else self.baseline
-        return [(run, baseline) for run in runs if run != baseline]
+        alike = {baseline, *self.siblings}
+        return [(run, baseline) for run in runs if run not in alike]
 
     def pairs(self) -> list[tuple[str, str]]:
         """`run_pairs`, then the originals with each run."""

@@ -19,6 +19,12 @@ def test_each_run_is_compared_with_the_baseline_and_with_the_originals():
     assert others == [("base", "newer"), ("mine", "newer")]
 
 
+def test_two_trainings_of_the_baselines_setting_are_not_compared():
+    values: dict = {name: {} for name in (ORIGINALS, "a-s0", "a-s1", "b-s0", "b-s1")}
+    table = MeasureTable(values, baseline="a-s1", siblings=("a-s0", "a-s1"))
+    assert table.run_pairs() == [("b-s0", "a-s1"), ("b-s1", "a-s1")]
+
+
 def test_batches_are_put_in_their_order():
     parts = [
         MeasureTable({ORIGINALS: {"m": x}, "a": {"m": x + 1, "n": np.float32(x)}})
