@@ -91,7 +91,7 @@ def main(values: flags.FlagValues) -> None:
         f"{len(sweep)} runs, of which {len(sweep) - len(todo)} are finished", flush=True
     )
     failed = Trainings(runs, given["jobs"]).run(todo)
-    finished = {name: run for name, run in runs.items() if name not in failed}
+    finished = [run for name, run in runs.items() if name not in failed]
     said = [f"{name} ({why})" for name, why in failed.items()]
     if said:
         said = [f"{len(said)} of {len(sweep)} runs did not finish: {'; '.join(said)}"]
@@ -231,10 +231,10 @@ def _is_finished(run: RunDir, combination: Combination) -> bool:
     return run.weights.is_file() and has_prior
 
 
-def _evaluate(runs: dict[str, RunDir], output_dir: Path, trusted: bool) -> int:
+def _evaluate(runs: Sequence[RunDir], output_dir: Path, trusted: bool) -> int:
     """Has the runs compared; returns the exit code."""
     line = io.StringIO()
-    csv.writer(line).writerow(f"{name}={run}" for name, run in runs.items())
+    csv.writer(line).writerow(map(str, runs))
     arguments = [f"--runs={line.getvalue().strip()}", f"--output_dir={output_dir}"]
     arguments += ["--trust_code"] * trusted
     print(f"\n{shlex.join(['python', *EVALUATE[1:], *arguments])}", flush=True)

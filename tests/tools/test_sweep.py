@@ -52,14 +52,14 @@ def test_a_run_that_stops_is_said_last_and_goes_on_with_the_same_command(
         "tries again"
     )
     runs, output = json.loads((tmp_path / "compared").read_text())
-    assert runs == "--runs=seed_0=runs/seed_0,seed_2=runs/seed_2"
+    assert runs == "--runs=runs/seed_0,runs/seed_2"
     assert output == "--output_dir=runs/report"
 
     (tmp_path / "mended").touch()
     assert run_here(sweep, *arguments) == 0
     assert "3 runs, of which 2 are finished" in capsys.readouterr().out
     runs, _ = json.loads((tmp_path / "compared").read_text())
-    assert runs == "--runs=seed_0=runs/seed_0,seed_1=runs/seed_1,seed_2=runs/seed_2"
+    assert runs == "--runs=runs/seed_0,runs/seed_1,runs/seed_2"
     trained = [(tmp_path / f"runs/seed_{n}/trainings").read_text() for n in range(3)]
     assert trained == ["x", "xx", "x"]
 
