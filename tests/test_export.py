@@ -290,6 +290,7 @@ def test_a_full_disk_is_one_line_and_the_old_export_stays(exported, tmp_path):
             f"--run_dir={PRETRAINED}",
             f"--output_dir={disk / 'export'}",
             "--quantize=float32",
+            "--accelerator=none",
         )
         assert done.returncode == 2, done.stderr
         (line,) = done.stderr.splitlines()

@@ -42,6 +42,7 @@ def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:
     return read_json(report / "report.json")
 
 
+@pytest.mark.current_stack
 def test_drawn_pictures_that_are_few_grey_and_not_square(tmp_path, litert_dir, caplog):
     photos = tmp_path / "photos"
     rng = np.random.default_rng(0)
