@@ -75,6 +75,7 @@ def test_a_run_of_colour_images_without_a_judge(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_from_python_the_same_as_plain_data(tmp_path, monkeypatch):
     runs = [
         untrained_run(

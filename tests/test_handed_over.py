@@ -71,6 +71,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_functions_of_a_script_are_kept_with_what_they_use(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     done = run_python("script.py", cwd=tmp_path, PYTHONPATH=":".join(sys.path))

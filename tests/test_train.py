@@ -239,7 +239,12 @@ def wait_for(condition, process, seconds=240):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.current_stack),
+    ],
+    ids=lambda n: n.name,
 )
 def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, whole, number):
     broken = tmp_path / "broken"

@@ -40,7 +40,10 @@ NETWORKS = [
     # They share the code of the small ones, and untrained they make large latents.
     *(
         pytest.param(
-            name, (128, 128, 3), {"decoder_padding": padding}, marks=pytest.mark.slow
+            name,
+            (128, 128, 3),
+            {"decoder_padding": padding},
+            marks=(pytest.mark.slow, pytest.mark.current_stack),
         )
         for name, padding in (("hou128", "replicate"), ("facenet128", "same"))
     ),

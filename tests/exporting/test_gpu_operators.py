@@ -58,6 +58,7 @@ def test_what_they_take_is_not():
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 @pytest.mark.parametrize("padding", ["same", "replicate"])
 @pytest.mark.parametrize("network", ["hou128", "facenet128"])
 def test_they_take_the_large_networks_of_faces(network, padding):
