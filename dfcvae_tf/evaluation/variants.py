@@ -288,7 +288,9 @@ def _variant_names(
     for own in members:
         others = {run for runs in members if runs is not own for run in runs}
         shared = _shared_start(own)
-        candidates = [shared, _name(facts[own[0]], columns), "-".join(own)]
+        first = facts[own[0]]
+        made = _name(first, columns) or str(first["objective"])
+        candidates = [shared, made, "-".join(own)]
         names.append(
             next(
                 name
@@ -307,7 +309,7 @@ def _variant_names(
 def _shared_start(names: Sequence[str]) -> str:
     """Of "dfc_s0" and "dfc_s1": "dfc"."""
     shared = os.path.commonprefix([*names])
-    return re.sub(r"([-_ .=]+(seed|s)?)?[-_ .=]*$", "", shared)
+    return re.sub(r"(^|[-_ .=]+)(seed|s)?[-_ .=]*$", "", shared)
 
 
 def _find_baseline(

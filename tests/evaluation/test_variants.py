@@ -76,6 +76,10 @@ def test_names_given_to_runs_name_their_setting(grid):
     # "x" would be a run of another setting.
     runs = dict(zip(["x-s0", "x-s1", "x", "y"], grid, strict=False))
     assert group_runs(runs).each[0].name == "kl1"
+    # Seeds alone tell nothing of their one setting.
+    seeds = name_runs([("", path) for path in grid[:2]])
+    assert list(seeds) == ["s0", "s1"]
+    assert [v.name for v in group_runs(seeds).each] == ["vae"]
 
 
 def test_the_same_seed_twice_is_no_second_training(make):
