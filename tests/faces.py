@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tensorflow as tf
 
 from dfcvae_tf.data.celeba_lists import ATTRIBUTES_FILE, IMAGES_DIR, PARTITION_FILE
 
@@ -107,3 +108,19 @@ def write_celeba(folder: Path, count: int = 60, seed: int = 0) -> None:
     (folder / PARTITION_FILE).write_text(
         "".join(f"{file} {part}\n" for file, part in zip(files, parts, strict=True))
     )
+
+
+def write_facenet(path: Path) -> None:
+    """Writes a small frozen graph with the tensor names of FaceNet's first layers."""
+    graph = tf.Graph()
+    with graph.as_default():
+        images = tf.compat.v1.placeholder(tf.float32, (None, 40, 40, 3), name="input")
+        rng = np.random.default_rng(0)
+        for name in ("1a", "2a", "2b", "4b"):
+            shape = (3, 3, images.shape[-1], 8)
+            kernel = tf.constant(rng.normal(0, 0.3, shape), tf.float32)
+            images = tf.nn.relu(
+                tf.nn.conv2d(images, kernel, 2, "SAME"),
+                name=f"InceptionResnetV1/Conv2d_{name}_3x3/Relu",
+            )
+    path.write_bytes(graph.as_graph_def().SerializeToString())

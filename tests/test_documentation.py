@@ -2,45 +2,19 @@
 
 import importlib
 import re
-import shlex
-from pathlib import Path
 
 import pytest
 from absl import flags
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "USAGE.md", "RESULTS.md", "WORKSPACE.md")
-PROGRAM = re.compile(r"(?:python -m |dfcvae-)([\w.-]+)(.*)")
+from tests.documents import DOCUMENTS, ROOT, commands, make_targets, module_of
+
 # Of others, with their own flags.
 FOREIGN = ("http.server",)
 
 
-def commands(name):
-    """Every command line of a document: (program, arguments)."""
-    text = (ROOT / name).read_text().replace("\\\n", " ")
-    variables = dict(re.findall(r'^    (\w)="(.*)"$', text, re.MULTILINE))
-    # Lines of code, and code within a line.
-    lines = re.findall(r"^    (.*)$", text, re.MULTILINE)
-    lines += re.findall(r"`([^`\n]*)`", text)
-    found = []
-    for line in lines:
-        for variable, value in variables.items():
-            line = line.replace(f"${variable} ", f"{value} ")
-        match = PROGRAM.match(line)
-        if match and match[1] not in FOREIGN:
-            found.append((match[1], shlex.split(match[2], comments=True)))
-    return found
-
-
-def module_of(program):
-    """`train-classifier` is dfcvae_tf.train_classifier, `export` is dfcvae_tf.export."""
-    name = program.replace("-", "_")
-    return name if "." in name else f"dfcvae_tf.{name}"
-
-
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_programs_and_flags_of_documents_exist(name):
-    found = commands(name)
+    found = [each for each in commands(name) if each[0] not in FOREIGN]
     assert len(found) >= 3
     for program, arguments in found:
         module = importlib.import_module(module_of(program))
@@ -52,6 +26,12 @@ def test_programs_and_flags_of_documents_exist(name):
             values([program, *given])
         except flags.Error as error:
             pytest.fail(f"{name}: {program} {' '.join(arguments)}: {error}")
+
+
+def test_what_documents_have_made_is_in_the_makefile():
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = {target for name in DOCUMENTS for target in make_targets(name)}
+    assert {"demo", "test", "lint"} <= named <= set(targets)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dfcvae_tf import attributes, evaluate, export, train
 from dfcvae_tf.checkpoints import load_for_inference
 from dfcvae_tf.data.celeba_lists import ATTRIBUTES_FILE, IMAGES_DIR
 from dfcvae_tf.files import read_arrays, read_json
 from tests.conftest import SHARED_DATA
+from tests.faces import write_facenet
 from tests.programs import metrics_of, run_here
 
 pytestmark = pytest.mark.slow
@@ -25,20 +25,8 @@ def losses_of(run_dir, name="loss") -> list[float]:
 
 @pytest.fixture(name="facenet_graph", scope="module")
 def _facenet_graph(tmp_path_factory):
-    """A small frozen graph with the tensor names of FaceNet's first layers."""
-    graph = tf.Graph()
-    with graph.as_default():
-        images = tf.compat.v1.placeholder(tf.float32, (None, 40, 40, 3), name="input")
-        rng = np.random.default_rng(0)
-        for name in ("1a", "2a", "2b"):
-            shape = (3, 3, images.shape[-1], 8)
-            kernel = tf.constant(rng.normal(0, 0.3, shape), tf.float32)
-            images = tf.nn.relu(
-                tf.nn.conv2d(images, kernel, 2, "SAME"),
-                name=f"InceptionResnetV1/Conv2d_{name}_3x3/Relu",
-            )
     path = tmp_path_factory.mktemp("graph") / "facenet.pb"
-    path.write_bytes(graph.as_graph_def().SerializeToString())
+    write_facenet(path)
     return path
 
 

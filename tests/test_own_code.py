@@ -1,10 +1,7 @@
 """Parts of a run that a user wrote: the lines of WORKSPACE.md, all programs, what is refused."""
 
 import hashlib
-import re
-import shlex
 import shutil
-import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -21,25 +18,10 @@ from dfcvae_tf.models.vae import build_vae
 from dfcvae_tf.own_code import OwnCode, own_parts, read
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
-from tests.programs import ROOT, metrics_of, run_here, weights_of
+from tests.documents import commands, files
+from tests.programs import metrics_of, run_here, weights_of
 
-_MAP = (ROOT / "WORKSPACE.md").read_text()
-_BLOCKS = re.findall(
-    r"(?:^    .*\n|^\n)+",
-    _MAP.partition("## Parts of your own\n")[2].partition("\n## ")[0],
-    flags=re.MULTILINE,
-)
-_TEXT = textwrap.dedent("".join(_BLOCKS))
-# NAME.py -> text, and the commands, as the map has them.
-FILES = {
-    name: text
-    for text, name in re.findall(
-        r"(^# (\w+\.py): .*\n(?:.+\n)+)", _TEXT, flags=re.MULTILINE
-    )
-}
-COMMANDS = re.findall(
-    r"^python -m (.+)$", _TEXT.replace("\\\n", ""), flags=re.MULTILINE
-)
+FILES = files("WORKSPACE.md")
 OWN = [
     "--network=file:my_net.py:build",
     "--term=file:my_loss.py:build",
@@ -80,8 +62,7 @@ def _run(trained, here) -> RunDir:
 @pytest.mark.slow
 def test_the_lines_of_the_map_run_as_they_stand(here, capsys):
     programs = {"dfcvae_tf.train": train, "dfcvae_tf.sample": sample}
-    for command in COMMANDS:
-        name, *arguments = shlex.split(command)
+    for name, arguments in commands("WORKSPACE.md")[-2:]:
         assert run_here(programs[name], *arguments) == 0, capsys.readouterr().err
     assert Path("mine.png").is_file()
     (line,) = metrics_of("runs/mine", "test")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.registry import open_source
 from dfcvae_tf.errors import UserError
+from tests.made_files import write_prepared_set
 
 # Of the official sets, digits 0 to 9.
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -43,33 +44,21 @@ def _make(
         features["attributes"] = dict.fromkeys(attributes, np.bool_)
         features["landmarks"] = {"nose_x": np.int64}
     features = tfds.features.FeaturesDict(features)
-    folder = data_dir / "tiny" / "1.0.0"
-    folder.mkdir(parents=True)
-    infos = []
+    examples = {}
     for split, count in splits.items():
-        path = folder / f"tiny-{split}.tfrecord-00000-of-00001"
-        with tf.io.TFRecordWriter(str(path)) as records:
-            for number in range(count):
-                example = {image: np.full((4, 5, channels), number, np.uint8)}
-                if pictures is not None:
-                    example[image] = pictures[number]
-                if labelled:
-                    example["label"] = number % 2
-                if attributes:
-                    bits = [bool(number >> k & 1) for k in range(len(attributes))]
-                    example["attributes"] = dict(zip(attributes, bits, strict=True))
-                    example["landmarks"] = {"nose_x": 0}
-                encoded = features.encode_example(example)
-                records.write(features.serialize_example(encoded))
-        infos.append(
-            tfds.core.SplitInfo(name=split, shard_lengths=[count], num_bytes=0)
-        )
-    tfds.folder_dataset.write_metadata(
-        data_dir=folder,
-        features=features,
-        split_infos=infos,
-        filename_template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-    )
+        examples[split] = []
+        for number in range(count):
+            example = {image: np.full((4, 5, channels), number, np.uint8)}
+            if pictures is not None:
+                example[image] = pictures[number]
+            if labelled:
+                example["label"] = number % 2
+            if attributes:
+                bits = [bool(number >> k & 1) for k in range(len(attributes))]
+                example["attributes"] = dict(zip(attributes, bits, strict=True))
+                example["landmarks"] = {"nose_x": 0}
+            examples[split].append(example)
+    write_prepared_set(data_dir, "tiny", "1.0.0", features, examples)
 
 
 def _open(data_dir, name="tfds:tiny", offline=True, **options):

@@ -10,23 +10,10 @@ from dfcvae_tf.perceptual.keras_applications import (
     build_keras_application,
     load_h5_weights,
 )
+from tests.made_files import write_h5
 
 IMAGES = np.random.default_rng(0).uniform(size=(2, 40, 36, 3)).astype(np.float32)
 SHAPE = IMAGES.shape[1:]
-
-
-def _write_h5(path, layers, group=None):
-    """Writes name -> list of arrays in the layout of Keras' official weight files."""
-    with h5py.File(path, "w") as file:
-        root = file.create_group(group) if group else file
-        root.attrs["layer_names"] = [name.encode() for name in layers]
-        for name, arrays in layers.items():
-            saved = root.create_group(name)
-            names = [f"{name}/{w}:0" for w in ("kernel", "bias")[: len(arrays)]]
-            saved.attrs["weight_names"] = [n.encode() for n in names]
-            for weight, array in zip(names, arrays, strict=True):
-                saved[weight] = array
-    return str(path)
 
 
 def _conv_model(name="conv2d"):
@@ -90,7 +77,7 @@ def _vgg(convolutions, *top):
     ],
 )
 def test_weights_of_another_network_are_refused(tmp_path, network, names, message):
-    path = _write_h5(tmp_path / "w.h5", {name: [np.zeros(1)] for name in names})
+    path = write_h5(tmp_path / "w.h5", {name: [np.zeros(1)] for name in names})
     with pytest.raises(UserError, match=message):
         build_keras_application(network, ("block1_conv1",), path, SHAPE, 0)
 
@@ -98,7 +85,7 @@ def test_weights_of_another_network_are_refused(tmp_path, network, names, messag
 def test_names_of_one_network_with_shapes_of_another_are_refused(tmp_path):
     right = {"block1_conv1": [np.zeros((3, 3, 3, 64)), np.zeros(64)]}
     odd = {"block1_conv2": [np.zeros((3, 3, 64, 32)), np.zeros(32)]}
-    path = _write_h5(tmp_path / "w.h5", right | odd)
+    path = write_h5(tmp_path / "w.h5", right | odd)
     with pytest.raises(UserError, match="not of VGG16: layer block1_conv2 has weights"):
         build_keras_application("VGG16", ("block1_conv1",), path, SHAPE, 0)
 
@@ -107,7 +94,7 @@ def test_weights_of_the_networks_own_top_are_left_out(tmp_path):
     kernel, bias = np.full((3, 3, 3, 64), 0.5), np.zeros(64)
     layers = {"block1_conv1": [kernel, bias]}
     layers |= {name: [np.zeros(1)] for name in ("fc1", "fc2", "predictions")}
-    path = _write_h5(tmp_path / "w.h5", layers)
+    path = write_h5(tmp_path / "w.h5", layers)
     built = build_keras_application("VGG16", ("block1_conv1",), path, SHAPE, 0)
     np.testing.assert_array_equal(built.variables[0].numpy(), kernel)
 
@@ -192,7 +179,7 @@ def test_weights_file_with_and_without_a_group(tmp_path, group):
     model = _conv_model("conv1")
     kernel, bias = np.ones((3, 3, 3, 4)), np.arange(4.0)
     layers = {"conv1": [kernel, bias], "conv2": [np.zeros((1, 1, 4, 4))]}
-    load_h5_weights(model, _write_h5(tmp_path / "w.h5", layers, group))
+    load_h5_weights(model, write_h5(tmp_path / "w.h5", layers, group))
     np.testing.assert_array_equal(model.get_layer("conv1").kernel.numpy(), kernel)
     np.testing.assert_array_equal(model.get_layer("conv1").bias.numpy(), bias)
 
@@ -215,7 +202,7 @@ def test_mean_and_variance_of_a_file_are_computed_with(tmp_path):
 
 
 def test_shape_mismatch_is_named(tmp_path):
-    path = _write_h5(tmp_path / "w.h5", {"conv1": [np.ones((5, 5, 3, 4)), np.ones(4)]})
+    path = write_h5(tmp_path / "w.h5", {"conv1": [np.ones((5, 5, 3, 4)), np.ones(4)]})
     with pytest.raises(
         UserError, match=r"layer conv1 .*\(5, 5, 3, 4\).*\(3, 3, 3, 4\)"
     ):
@@ -225,7 +212,7 @@ def test_shape_mismatch_is_named(tmp_path):
 def test_counted_names_may_start_anywhere_in_a_whole_file(tmp_path):
     # Official files of networks with counted names begin at 1, or at 95.
     arrays = [np.ones((3, 3, 3, 4)), np.ones(4)]
-    path = _write_h5(tmp_path / "w.h5", {"conv2d_95": arrays, "conv2d_96": arrays})
+    path = write_h5(tmp_path / "w.h5", {"conv2d_95": arrays, "conv2d_96": arrays})
     load_h5_weights(_conv_model(), path, {"conv2d": 2})
     with pytest.raises(UserError, match="layers conv2d;"):
         load_h5_weights(_conv_model(), path, {"conv2d": 3})
