@@ -10,8 +10,9 @@ DEMO := runs/demo
 DEMO_FLAGS := --precision=auto
 LITERT := export/web/node_modules/.package-lock.json
 
-# Tests of one file share a process; two processes fill two cores.
-PYTEST_FLAGS := -n 2 --dist loadfile
+# Tests of one file share a process; two processes fill two cores. Files go in the order of
+# tests/conftest.py: those of a single, long test last would leave a core idle.
+PYTEST_FLAGS := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install demo web test test-fast test-addons lint format bench clean
 

@@ -12,12 +12,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 TOOLS_TESTS = Path(__file__).parent / "tools"
 
+# One test, of minutes: were it the last to start, a process would wait for it.
+LONGEST = "test_documented_commands.py"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves out, on TensorFlow 2.15, what takes long and says nothing of its version.
+    """Puts the longest file first; leaves some out on TensorFlow 2.15.
 
-    That is what is marked so, and benchmarks, which are of the current stack.
+    These are what is marked as saying nothing of its version, and benchmarks that take
+    long, which are of the current stack.
     """
+    items.sort(key=lambda item: item.path.name != LONGEST)
     if not version("keras").startswith("2."):
         return
     skip = pytest.mark.skip(reason="run on the current stack alone")
