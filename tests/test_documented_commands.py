@@ -349,6 +349,7 @@ def run(program: str, arguments: list[str], capsys) -> str:
 
 @pytest.mark.slow
 @pytest.mark.current_stack
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("here", "quick", "interruptible")
 def test_every_command_runs_as_it_stands(capsys):
     done: set[str] = set()
