@@ -239,6 +239,7 @@ def test_vectors_of_an_earlier_training_are_refused(run, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_the_command(run, tmp_path):
     output = tmp_path / "a.png"
     command = "-m", "dfcvae_tf.attributes", *EDIT, f"--run_dir={run}"

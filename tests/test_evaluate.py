@@ -47,6 +47,7 @@ def test_the_pretrained_runs(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_run_of_colour_images_without_a_judge(tmp_path, capsys):
     """The run of a stranger in a folder with an odd name; what it names is not read."""
     model = tmp_path / "model.pb"

@@ -65,6 +65,7 @@ def test_a_prior_of_nan_or_of_other_weights_is_one_line(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_prior_that_fails_the_gate_is_said_in_a_line(tmp_path, capsys):
     run = with_prior(tmp_path / "run", shift_kernel=1e9)
     few = ("--quantize=float32", "--saved_model=no", "--accelerator=none")
@@ -268,6 +269,7 @@ def test_the_manifest_says_what_a_gpu_makes_of_every_file(exported):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_full_disk_is_one_line_and_the_old_export_stays(exported, tmp_path):
     with contextlib.ExitStack() as stack:
         disk = tmp_path / "disk"

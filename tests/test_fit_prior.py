@@ -82,6 +82,7 @@ def test_training_ends_with_a_prior_of_its_weights(tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_finished_run_is_given_another_prior(tmp_path, capsys, caplog):
     run = RunDir(tmp_path / "run")
     assert run_here(train, *SMALL, "--prior=standard", f"--run_dir={run}") == 0

@@ -144,6 +144,7 @@ def test_a_text_that_has_changed_is_refused(run, capsys):
         dfcvae_tf.load_run("run", trust_code=True)
 
 
+@pytest.mark.current_stack
 def test_a_run_with_a_term_alone_loads_like_any_other(here):
     assert run_here(train, *SMALL[:-1], *OWN[1:], "--run_dir=run") == 0
     assert (RunDir("run").code / "term.py").is_file()

@@ -75,6 +75,7 @@ def test_a_network_whose_layers_have_no_names_can_be_loaded(tmp_path, monkeypatc
     )
 
 
+@pytest.mark.current_stack
 def test_from_python_it_returns_the_run(tmp_path):
     settings = {"dataset": "synthetic", "network": "conv", "width": 2, "steps": 2}
     settings |= {"objective": "vae", "prior": "standard", "image_size": 16}
@@ -282,6 +283,7 @@ def test_a_corrupt_newest_checkpoint_costs_only_its_steps(run, finished, caplog)
     np.testing.assert_allclose(weights_of(run), weights_of(finished), atol=1e-6)
 
 
+@pytest.mark.current_stack
 def test_a_non_finite_loss_names_the_part_and_keeps_the_checkpoint(run, capsys):
     longer = [*FINISHED, "--steps=60", "--override", f"--run_dir={run}"]
     diverging = "--learning_rate=1e18", "--schedule=constant"
@@ -313,6 +315,7 @@ def test_a_stalled_float16_loss_scale_stops_the_run(tmp_path, capsys):
     assert "loss scale fell" in message and "mixed_bfloat16 or float32" in message
 
 
+@pytest.mark.current_stack
 def test_other_settings_need_override(run, capsys, monkeypatch):
     before = weights_of(run)
     arguments = [*FINISHED, "--steps=30", "--kl_weight=2", f"--run_dir={run}"]
@@ -348,6 +351,7 @@ def test_other_settings_need_override(run, capsys, monkeypatch):
     np.testing.assert_array_equal(weights_of(run), weights)
 
 
+@pytest.mark.current_stack
 def test_latents_that_carry_nothing_are_said_in_one_line(tmp_path, capsys, caplog):
     arguments = [*SMALL, "--objective=vae", "--steps=300", "--kl_weight=1e4"]
     arguments += ["--learning_rate=0.01", "--warmup_steps=0", "--steps_per_call=50"]
@@ -374,6 +378,7 @@ def test_override_cannot_put_other_settings_beside_a_network(run, capsys):
     load_for_inference(str(run))
 
 
+@pytest.mark.current_stack
 def test_layer_energies_are_measured_once_per_settings(tmp_path):
     run = RunDir(tmp_path / "run")
     arguments = [
@@ -403,6 +408,7 @@ def make_folder(path: Path, count: int, size=(20, 30)) -> Path:
     return path
 
 
+@pytest.mark.current_stack
 def test_rgb_images_from_a_folder(tmp_path, capsys):
     folder = make_folder(tmp_path / "images", 60)
     run_dir = tmp_path / "run"
@@ -437,6 +443,7 @@ def test_rgb_images_from_a_folder(tmp_path, capsys):
     assert RunDir(run_dir).config.read_text() == settings
 
 
+@pytest.mark.current_stack
 def test_a_run_made_before_folders_meant_something_keeps_its_split(tmp_path, caplog):
     folder = tmp_path / "images"
     folder.mkdir()
@@ -465,6 +472,7 @@ def test_a_run_made_before_folders_meant_something_keeps_its_split(tmp_path, cap
     assert again["provenance"]["changes"] == [{"step": 2, "changes": ["steps 2 -> 4"]}]
 
 
+@pytest.mark.current_stack
 def test_a_run_made_before_there_were_two_designs_of_conv_keeps_its_own(
     tmp_path, capsys
 ):
@@ -494,6 +502,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(tmp_path):
     with contextlib.ExitStack() as stack:
         disk = tmp_path / "disk"

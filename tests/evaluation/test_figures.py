@@ -12,6 +12,9 @@ import pytest
 
 from dfcvae_tf.evaluation import figures
 
+# Matplotlib draws alike on both stacks.
+pytestmark = pytest.mark.current_stack
+
 WIDTH = 8 * 144
 
 

@@ -14,6 +14,9 @@ from dfcvae_tf.evaluation.settings import Settings
 from dfcvae_tf.evaluation.tables import MEASURES
 from tests.evaluation.streams import digits
 
+# A page is made alike on both stacks.
+pytestmark = pytest.mark.current_stack
+
 RUNS = {"plain <b>": "pretrained:mnist_vae", "dfc": "pretrained:mnist_dfc_vae"}
 
 

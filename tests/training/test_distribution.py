@@ -125,6 +125,7 @@ def test_two_logical_devices_end_where_one_does(runs):
             assert norms[0] == pytest.approx(norms[1], rel=1e-3)
 
 
+@pytest.mark.current_stack
 def test_batch_norm_over_two_devices_is_that_of_one(tmp_path):
     arguments = [
         "--objective=vae",
@@ -161,6 +162,7 @@ def test_two_processes_end_where_one_does(tmp_path, runs):
     assert len(metrics_of(run_dir)) == len(metrics_of(runs[0]))
 
 
+@pytest.mark.current_stack
 def test_a_lost_worker_stops_the_other_and_the_same_command_resumes(tmp_path):
     run_dir = tmp_path / "run"
     # Many more steps than are done when the first checkpoint is seen.
