@@ -99,7 +99,7 @@ def test_drawn_faces_from_training_to_a_file_for_devices(
     run(attributes, "predict", f"--run_dir={vae}", f"--output_dir={tmp_path}")
     assert (tmp_path / "prediction.png").stat().st_size > 10_000
 
-    run(export, f"--run_dir={vae}", "--quantize=float32")
+    run(export, f"--run_dir={vae}", "--quantize=float32", "--accelerator=none")
     manifest = read_json(vae / "export" / "manifest.json")
     assert manifest["image"]["color_order"] == "RGB"
     vectors = read_arrays(vae / "attributes" / "vectors.npz")

@@ -88,7 +88,7 @@ USES: list[tuple[ModuleType, str]] = [
         evaluate,
         "--runs=run=run --num_images=12 --importance_samples=1 --judge=none",
     ),
-    (export, "--run_dir=run --quantize=float32"),
+    (export, "--run_dir=run --quantize=float32 --accelerator=none"),
 ]
 
 

@@ -32,6 +32,7 @@ def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:
         run_here(sample, f"--run_dir={run_dir}", f"--output={grid}", "--count=4") == 0
     )
     page = ["--quantize=float32", "--web", f"--litert_dir={litert_dir}"]
+    page.append("--accelerator=none")
     assert run_here(export, f"--run_dir={run_dir}", *page) == 0
     manifest = read_json(run_dir / "export" / "manifest.json")
     image = manifest["image"]
