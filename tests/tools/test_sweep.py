@@ -11,7 +11,7 @@ import pytest
 
 from dfcvae_tf.files import write_json
 from dfcvae_tf.run_dir import RunDir
-from tests.programs import ROOT, metrics_of, run_here, run_python
+from tests.programs import ROOT, run_here
 from tools import sweep
 
 # A training that ends at once: seed 1 stops, unless there is a file `mended`.
@@ -142,16 +142,3 @@ def test_ending_a_sweep_ends_its_trainings(tmp_path):
     assert errors.startswith("stopped, and trainings saved")
     assert shown.count("exit code 1: saved") == 2
     assert not (tmp_path / "seed_2").exists()
-
-
-@pytest.mark.slow
-def test_real_runs_are_trained_and_compared(tmp_path):
-    result = run_python(
-        *("-m", "tools.sweep", "--preset=mnist-vae", "--dataset=synthetic"),
-        *("--network=conv", "--width=2", "--batch_size=16", "--prior=standard"),
-        *("--steps=5", "--latent_dim=2,3", f"--run_dir={tmp_path / 'runs'}"),
-    )
-    assert result.returncode == 0, result.stderr
-    for name in ("latent_dim_2", "latent_dim_3"):
-        assert metrics_of(tmp_path / "runs" / name, "test")[-1]["step"] == 5
-    assert (tmp_path / "runs" / "report" / "report.html").is_file()
