@@ -1,9 +1,12 @@
 """A VAE as its networks and its prior, and the registry of networks by name."""
 
 import contextlib
+import importlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from types import SimpleNamespace
 
 import tensorflow as tf
 
@@ -272,11 +275,18 @@ def _listed(shapes: list[tuple]) -> str:
 def _keras_seeded(seed: int) -> Iterator[None]:
     """Has initializers and dropout without a seed take one that follows from `seed`.
 
-    Keras takes them from Python's random numbers, which go on afterwards as before.
+    Keras takes them from Python's random numbers, which go on afterwards as before; Keras 2
+    from numbers of its own once somebody has called `set_random_seed`.
     """
     state = random.getstate()
     random.seed(seed)
+    keras = SimpleNamespace()
+    if version("keras").startswith("2."):
+        keras = importlib.import_module("keras.src.backend")._SEED_GENERATOR
+    before = getattr(keras, "generator", None)
+    keras.generator = random.Random(seed)
     try:
         yield
     finally:
+        keras.generator = before
         random.setstate(state)
