@@ -14,6 +14,7 @@ from dfcvae_tf.metrics.collapse import active_dimensions
 from dfcvae_tf.metrics.comparisons import Comparisons
 from dfcvae_tf.metrics.paired import Comparison
 from dfcvae_tf.metrics.sharpness_verdict import (
+    MIN_EDGE_RECOVERY_GAIN,
     SIGNIFICANCE,
     SharpnessVerdict,
     assess_sharper,
@@ -154,12 +155,12 @@ def _describe_sharper(verdict: SharpnessVerdict) -> str:
         return f"not sharper: {variance}"
     if not is_higher(verdict.blurred):
         return f"noisier, not sharper: {variance}, but not after a blur"
-    ratio = f"{verdict.high_frequency_ratio:.2f}"
-    if len(verdict.reasons) == 1 and ratio in verdict.reasons[0]:
-        return (
-            f"noisier, not sharper: {ratio} times the originals' high-frequency energy"
-        )
-    return f"not sharper where the originals are: {edges}"
+    if not is_higher(verdict.edge_recovery, by=MIN_EDGE_RECOVERY_GAIN):
+        return f"not sharper where the originals are: {edges}"
+    return (
+        f"noisier, not sharper: {verdict.high_frequency_ratio:.2f} times the originals' "
+        "high-frequency energy"
+    )
 
 
 def _assess_agreement(
