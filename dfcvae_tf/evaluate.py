@@ -29,7 +29,7 @@ from dfcvae_tf.errors import UserError
 from dfcvae_tf.evaluation.runs_given import find_runs
 from dfcvae_tf.evaluation.settings import MOST_ATTRIBUTES
 from dfcvae_tf.files import check_writable
-from dfcvae_tf.names import QUOTING
+from dfcvae_tf.names import QUOTING, plain_name
 from dfcvae_tf.run_dir import PRETRAINED_PREFIX, RunDir
 
 # Of the default folder's name, which names all runs; more are too long for one.
@@ -257,6 +257,8 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
                 )
             if isinstance(value, list | tuple):
                 value = list(map(str, value))
+            if isinstance(value, os.PathLike):
+                value = os.fspath(value)
             if value is not None:
                 values[name].parse(value)
         values.mark_as_parsed()
@@ -278,9 +280,11 @@ def _output_dir(given: Mapping[str, Any], runs: dict[str, str]) -> Path:
     paths = list(runs.values())
     if len(paths) == 1 and not paths[0].startswith(PRETRAINED_PREFIX):
         return RunDir(paths[0]).reports
-    if len(runs) > _MOST_NAMED:
-        return Path("reports") / f"{next(iter(runs))}-and-{len(runs) - 1}-more"
-    return Path("reports") / "-".join(runs)
+    # Names are the user's, and may have what means another folder.
+    names = [plain_name(name).lstrip(".") or "_" for name in runs]
+    if len(names) > _MOST_NAMED:
+        return Path("reports") / f"{names[0]}-and-{len(names) - 1}-more"
+    return Path("reports") / "-".join(names)
 
 
 def _as_table(rows: list[dict[str, Any]]) -> Any:

@@ -158,3 +158,8 @@ def _unreadable(
     if end == start:
         return UserError(malformed)
     return unknown_name(kind, text[start:end], known)
+
+
+def plain_name(text: str) -> str:
+    """A text without what has a meaning in flags or as a path."""
+    return re.sub(r"[^\w.+-]+", "_", text)

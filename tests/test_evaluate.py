@@ -94,7 +94,7 @@ def test_from_python_the_same_as_plain_data(tmp_path, monkeypatch):
         [*(run.path for run in runs), other.path],
         output_dir=tmp_path / "report",
         progress=told.append,
-        baseline="kl7-s0",
+        baseline=other.path,
         num_images=30,
         importance_samples=1,
         traversals=0,
@@ -152,3 +152,10 @@ def test_a_report_of_many_runs_has_a_short_name(tmp_path):
     runs = {f"run{i}": f"runs/{i}" for i in range(12)}
     folder = evaluate._output_dir({"output_dir": None}, runs)
     assert str(folder) == "reports/run0-and-11-more"
+
+
+def test_a_report_lies_in_reports_whatever_runs_are_called():
+    for name in ("../../evil", "..", "/tmp/evil"):
+        runs = {name: "pretrained:mnist_vae"}
+        folder = evaluate._output_dir({"output_dir": None}, runs)
+        assert str(folder.parent) == "reports" and folder.name != ".."

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from absl import flags
 
 from dfcvae_tf.config import SETTINGS, Config
 from dfcvae_tf.errors import UserError
+from dfcvae_tf.names import plain_name
 from dfcvae_tf.presets import configured
 
 _PARSERS: dict[type, Any] = {
@@ -96,4 +96,4 @@ def _values(name: str, text: str) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     """Keeps what means nothing in other flags, such as lists of runs."""
-    return re.sub(r"[^\w.+-]+", "_", text.replace(",", "+"))
+    return plain_name(text.replace(",", "+"))

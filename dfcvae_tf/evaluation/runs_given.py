@@ -27,11 +27,13 @@ def find_runs(
     Raises:
       UserError: nothing is given, or a pattern matches no run.
     """
-    if isinstance(given, Mapping):
-        return [(name, os.fspath(path)) for name, path in given.items()], []
-    texts = [given] if isinstance(given, str | os.PathLike) else list(given)
     runs: list[tuple[str, str]] = []
     notes: list[str] = []
+    texts: list[str | os.PathLike] = []
+    if isinstance(given, Mapping):
+        runs = [(name, os.fspath(path)) for name, path in given.items()]
+    else:
+        texts = [given] if isinstance(given, str | os.PathLike) else list(given)
     for text in texts:
         for part in _parts(os.fspath(text)):
             found, left_out = _runs_of(part)

@@ -16,6 +16,7 @@ from dfcvae_tf.config import SETTINGS
 from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.evaluation.table import ORIGINALS
 from dfcvae_tf.models.prior import STANDARD
+from dfcvae_tf.names import plain_name
 from dfcvae_tf.own_code import own_parts
 from dfcvae_tf.prior_file import LABELS, read_facts
 from dfcvae_tf.run_dir import resolve
@@ -246,7 +247,7 @@ def _folders(paths: Sequence[str]) -> dict[str, str]:
     backwards = [own[start:][::-1] for own in parts.values()]
     end = len(os.path.commonprefix(backwards))
     return {
-        path: _plain("-".join(own[start : len(own) - end] or own[-1:]))
+        path: plain_name("-".join(own[start : len(own) - end] or own[-1:]))
         for path, own in parts.items()
     }
 
@@ -266,15 +267,10 @@ def _part(setting: str, value: Any) -> str:
         return short
     if isinstance(value, str):
         # Of a file or a folder its name.
-        return _plain(Path(value.rpartition(":")[2]).name)
+        return plain_name(Path(value.rpartition(":")[2]).name)
     if isinstance(value, tuple):
-        return _plain(short + "x".join(map(text_of, value)))
-    return _plain(f"{short}{value:g}")
-
-
-def _plain(text: str) -> str:
-    """Without what has a meaning in --runs or in a file's name."""
-    return re.sub(r"[^\w.+-]+", "_", text)
+        return plain_name(short + "x".join(map(text_of, value)))
+    return plain_name(f"{short}{value:g}")
 
 
 def _variant_names(

@@ -53,6 +53,7 @@ def test_a_pattern_matches_finished_runs_alone_and_says_so(here):
     ("given", "message"),
     [
         ([], "--runs is missing"),
+        ({}, "--runs is missing"),
         (" , ", "--runs is missing"),
         ("=runs/a", "each must be NAME=DIR"),
         ("a=", "each must be NAME=DIR"),

@@ -76,6 +76,13 @@ def test_noise_is_called_noise():
     assert said(two, **runs)["noisy"]["sharper"]["text"] == (
         "noisier, not sharper: 1.30 times the originals' high-frequency energy"
     )
+    # A ratio whose digits stand in the reason of missing edges is not the reason.
+    runs["noisy"] |= {
+        "high_frequency_energy": measures(1, 0.5, energy=0.01)["high_frequency_energy"],
+        "blurred_edge_recovery": runs["base"]["blurred_edge_recovery"],
+    }
+    text = said(two, **runs)["noisy"]["sharper"]["text"]
+    assert text.startswith("not sharper where the originals are: edges recovered")
     runs["noisy"]["blurred_laplacian_variance"] = runs["base"]["laplacian_variance"]
     assert "but not after a blur" in said(two, **runs)["noisy"]["sharper"]["text"]
 
