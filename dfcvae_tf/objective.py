@@ -21,7 +21,7 @@ from dfcvae_tf.config import ObjectiveConfig
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.kl_weight import GivenWeight, KLWeight, TargetRate
 from dfcvae_tf.models.vae import ForwardPass
-from dfcvae_tf.own_code import OwnCode
+from dfcvae_tf.own_code import OwnCode, keras_seeded
 
 Terms = dict[str, tf.Tensor]
 T = TypeVar("T")
@@ -81,6 +81,7 @@ def build_objective(
     layer_energies: Sequence[float] | None = None,
     adversary: Adversary | None = None,
     own: OwnCode | None = None,
+    seed: int = 0,
 ) -> Objective:
     """Returns the objective that settings ask for.
 
@@ -91,6 +92,7 @@ def build_objective(
         with perceptual_normalization="energy".
       adversary: the discriminator; None without an adversarial loss.
       own: what builds a term that a user wrote; None without one.
+      seed: of what that term draws for itself.
 
     Raises:
       UserError: the number of layer weights is not the number of layers, or what a user
@@ -114,7 +116,7 @@ def build_objective(
     if adversary is not None:
         terms.append(AdversarialLoss(adversary))
     if own is not None:
-        terms.append(OwnTerm(own, config))
+        terms.append(OwnTerm(own, config, seed))
     return Objective(terms, rate)
 
 
@@ -247,9 +249,13 @@ class KLLoss:
 
 
 class OwnTerm:
-    """A term that a user wrote, times its weight."""
+    """A term that a user wrote, times its weight.
 
-    def __init__(self, code: OwnCode, config: ObjectiveConfig):
+    Weights of its own, such as a frozen network's, follow from its code and the seed, and
+    stay as they start: the VAE is what is trained and kept.
+    """
+
+    def __init__(self, code: OwnCode, config: ObjectiveConfig, seed: int):
         """Has the code build the term.
 
         Raises:
@@ -257,7 +263,8 @@ class OwnTerm:
         """
         self._code = code
         self._weight = config.term_weight
-        self._term = code.build({"config": config})
+        self._seed = seed
+        self._term = code.build({"config": config}, seed)
         self.name = getattr(self._term, "name", "")
         if not callable(self._term) or not isinstance(self.name, str) or not self.name:
             raise UserError(
@@ -287,7 +294,8 @@ class OwnTerm:
         """
         # Raised in there, AutoGraph would wrap what is said below.
         compute = tf.function(lambda: self._term(compute_forward()))
-        with self._code.told():
+        # Layers may draw their weights when they are first called.
+        with self._code.told(), keras_seeded(self._seed):
             values: Any = compute()
         wanted = f"{{{self.name!r}: [N] float32}}, one number an image"
         if not isinstance(values, Mapping) or self.name not in values:

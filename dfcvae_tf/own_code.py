@@ -11,13 +11,15 @@ import hashlib
 import importlib.abc
 import importlib.util
 import inspect
+import random
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from absl import logging
@@ -59,16 +61,21 @@ class OwnCode:
         """SHA-256 of the text."""
         return hashlib.sha256(self.content).hexdigest()
 
-    def build(self, arguments: Mapping[str, Any]) -> Any:
+    def build(self, arguments: Mapping[str, Any], seed: int) -> Any:
         """Runs the text, calls the function and returns what it returns.
 
         Args:
           arguments: what the function is given, in order, by names for messages.
+          seed: of all that Keras draws for what is built.
 
         Raises:
           UserError: there is no such function, it takes other arguments, or something in
             it raises.
         """
+        with keras_seeded(seed):  # also for what the text makes outside of functions
+            return self._build(arguments)
+
+    def _build(self, arguments: Mapping[str, Any]) -> Any:
         function = self._function()
         with contextlib.suppress(ValueError):  # some of C have no signature
             signature = inspect.signature(function)
@@ -273,3 +280,24 @@ def _owner(path: Path) -> str:
         return path.owner()
     except (KeyError, NotImplementedError, OSError):
         return "an unknown user"
+
+
+@contextlib.contextmanager
+def keras_seeded(seed: int) -> Iterator[None]:
+    """Has initializers and dropout without a seed take one that follows from `seed`.
+
+    Keras takes them from Python's random numbers, which go on afterwards as before; Keras 2
+    from numbers of its own once somebody has called `set_random_seed`.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    keras = SimpleNamespace()
+    if version("keras").startswith("2."):
+        keras = importlib.import_module("keras.src.backend")._SEED_GENERATOR
+    before = getattr(keras, "generator", None)
+    keras.generator = random.Random(seed)
+    try:
+        yield
+    finally:
+        keras.generator = before
+        random.setstate(state)

@@ -15,6 +15,7 @@ from dfcvae_tf.config import ModelConfig, apply_settings
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import read_json, write_json
 from dfcvae_tf.models.vae import build_vae
+from dfcvae_tf.objective import OwnTerm
 from dfcvae_tf.own_code import OwnCode, own_parts, read
 from dfcvae_tf.presets import preset_config
 from dfcvae_tf.run_dir import RunDir
@@ -284,6 +285,33 @@ def test_weights_follow_from_the_seed(here):
     assert any((a != b).any() for a, b in zip(first, start(4), strict=True))
 
 
+LAYER = """import tensorflow as tf
+class Term:
+    name = "mine"
+    def __init__(self):
+        self.layer = tf.keras.layers.Dense(1)
+    def __call__(self, forward):
+        return {self.name: self.layer(tf.ones([4, 2]))[:, 0]}
+def build(config):
+    return Term()
+"""
+
+
+def test_what_a_term_draws_follows_from_the_seed(here):
+    Path("a.py").write_text(LAYER)
+    own = read("term", "file:a.py:build")
+    config = preset_config("mnist-vae").objective
+
+    def value(seed, other):
+        tf.keras.utils.set_random_seed(other)
+        term = OwnTerm(own, config, seed)
+        term.check(lambda: None, 4)
+        return term(None)["mine"].numpy()
+
+    np.testing.assert_array_equal(value(3, 1), value(3, 2))
+    assert (value(3, 1) != value(4, 1)).any()
+
+
 def test_what_is_not_kept_with_it_is_told(here, caplog):
     Path("helper.py").touch()
     Path("a.py").write_text("import math, helper\nfrom dfcvae_tf import losses")
@@ -295,4 +323,4 @@ def test_a_text_runs_once_in_a_process(here):
     code = OwnCode(
         "a.py", "build", b"import time\nnow = time.time()\nbuild = lambda: now"
     )
-    assert code.build({}) == OwnCode("b.py", "build", code.content).build({})
+    assert code.build({}, 0) == OwnCode("b.py", "build", code.content).build({}, 0)

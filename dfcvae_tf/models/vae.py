@@ -1,12 +1,7 @@
 """A VAE as its networks and its prior, and the registry of networks by name."""
 
-import contextlib
-import importlib
-import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from types import SimpleNamespace
 
 import tensorflow as tf
 
@@ -224,8 +219,7 @@ def _build_own(
 ) -> dict[str, tf.keras.Model]:
     """Builds the networks that a user wrote, and checks that they are a VAE's."""
     arguments = {"config": config, "image_shape": image_shape, "dtype": dtype}
-    with _keras_seeded(seed):
-        found = own.build(arguments)
+    found = own.build(arguments, seed)
     if not (
         isinstance(found, tuple | list)
         and len(found) == 2
@@ -269,24 +263,3 @@ def _kinds(found: object) -> str:
 
 def _listed(shapes: list[tuple]) -> str:
     return " and ".join(f"[{', '.join(map(str, ('N', *shape)))}]" for shape in shapes)
-
-
-@contextlib.contextmanager
-def _keras_seeded(seed: int) -> Iterator[None]:
-    """Has initializers and dropout without a seed take one that follows from `seed`.
-
-    Keras takes them from Python's random numbers, which go on afterwards as before; Keras 2
-    from numbers of its own once somebody has called `set_random_seed`.
-    """
-    state = random.getstate()
-    random.seed(seed)
-    keras = SimpleNamespace()
-    if version("keras").startswith("2."):
-        keras = importlib.import_module("keras.src.backend")._SEED_GENERATOR
-    before = getattr(keras, "generator", None)
-    keras.generator = random.Random(seed)
-    try:
-        yield
-    finally:
-        keras.generator = before
-        random.setstate(state)

@@ -196,6 +196,7 @@ class Trainer:
                 list(self.layer_energies.values()),
                 adversary,
                 own.get(own_code.TERM),
+                training.seed,
             )
         self.training = build_training(
             config, strategy, self.objective, adversary, own.get(own_code.NETWORK)
