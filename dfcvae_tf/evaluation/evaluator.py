@@ -193,12 +193,13 @@ def evaluate(
     judged, worth = measured.judged.get(ORIGINALS), None
     if judged and judged.labels is not None and data.labels is not None:
         worth = assess_worth(judged.labels, data.labels)
-    urgent = [*collapse_notes(measured.latents), *judge_notes(judged, worth)]
+    alerts = judge_notes(judged, worth)
     if measured.alike:
-        urgent.append(
+        alerts.append(
             f"All {data.num_images} test images are alike: tests and verdicts, which "
             "would count them as different ones, were left out."
         )
+    urgent = [*collapse_notes(measured.latents), *alerts]
     for note in urgent:
         progress(note)
     notes = [*urgent, *judge_unknown, *notes, *group_notes(selection.groups, judge)]
@@ -209,8 +210,8 @@ def evaluate(
     )
     measured = replace(measured, table=table)
     comparison = standing.describe_variants(variants, measured.latents, data.num_images)
-    # The notes of runs that collapsed wholly are said of their settings, all at once.
-    comparison["alerts"] += urgent[len(collapse_notes(measured.latents)) :]
+    # Of runs that collapsed it says so itself, of their settings all at once.
+    comparison["alerts"] += alerts
     collapsed = tuple(run for s in comparison["settings"] for run in s["collapsed"])
     work = _Work(
         models,

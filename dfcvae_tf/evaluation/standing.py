@@ -10,7 +10,7 @@ from dfcvae_tf.evaluation.measuring import Latents
 from dfcvae_tf.evaluation.selection import ALL
 from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
 from dfcvae_tf.evaluation.variants import Variant, Variants
-from dfcvae_tf.metrics.collapse import active_dimensions
+from dfcvae_tf.metrics.collapse import is_collapsed
 from dfcvae_tf.metrics.comparisons import Comparisons
 from dfcvae_tf.metrics.paired import Comparison
 from dfcvae_tf.metrics.sharpness_verdict import (
@@ -23,6 +23,8 @@ from dfcvae_tf.metrics.sharpness_verdict import (
 from dfcvae_tf.metrics.trainings import compare_trainings
 
 _ENERGY = "high_frequency_energy"
+# Rates so near to each other count as equal: what --target_kl comes to, and some more.
+_SAME_RATE = 0.05
 
 # Measure -> the comparison of two settings; None where too few images have it.
 _Compare = Callable[[str], Comparison | None]
@@ -54,14 +56,15 @@ def describe_variants(
             }
             for variant in variants.each
         ],
-        "alerts": _collapse_alerts(variants, collapsed),
+        "alerts": [
+            *_collapse_alerts(variants, collapsed),
+            *_rate_alerts(
+                variants,
+                {n: float(kl.sum()) for n, kl in nats.items() if n not in collapsed},
+            ),
+        ],
         "basis": _describe_basis(variants, num_images),
     }
-
-
-def is_collapsed(kl_per_dimension: np.ndarray) -> bool:
-    """Whether no latent dimension carries anything, [D] nats."""
-    return active_dimensions(kl_per_dimension) == 0
 
 
 def compare_variants(
@@ -230,6 +233,36 @@ def _collapse_alerts(variants: Variants, collapsed: Mapping[str, float]) -> list
     if listed:
         alerts.append(f"Collapsed: {listed}; means are over good and bad ones.")
     return alerts
+
+
+def _rate_alerts(variants: Variants, nats: Mapping[str, float]) -> list[str]:
+    """A sentence where a setting's latents carry more than the baseline's, or less.
+
+    Args:
+      variants: the settings.
+      nats: by run, of those that have not collapsed.
+    """
+    rates = {
+        variant.name: np.mean([nats[run] for run in variant.runs if run in nats])
+        for variant in variants.each
+        if any(run in nats for run in variant.runs)
+    }
+    own = rates.get(variants.of(variants.baseline).name)
+    if own is None:
+        return []
+    others = [
+        f"{name} {rate:.3g}"
+        for name, rate in rates.items()
+        if abs(rate - own) > _SAME_RATE * own
+    ]
+    if not others:
+        return []
+    alert = (
+        f"Other rates than the baseline's {own:.3g} nats: {', '.join(others)}. With more "
+        "nats any method reconstructs better and samples worse; --target_kl asks for the "
+        "same of all."
+    )
+    return [alert]
 
 
 def _describe_basis(variants: Variants, num_images: int) -> str:

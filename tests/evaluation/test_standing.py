@@ -119,3 +119,17 @@ def test_what_collapsed_is_said_in_a_sentence_however_many_there_are():
     single = describe_variants(variants_of(b=("b0",), a=("a0",)), latents, N)
     assert "hold for these trainings only" in single["basis"]
     assert "choose another with --baseline" in single["alerts"][0]
+
+
+def test_other_rates_than_the_baselines_are_said():
+    latents = {
+        name: Latents(np.zeros((4, 2)), np.full((4, 2), nats))
+        for name, nats in (("a", 6.2), ("near", 6.3), ("far", 9.0), ("none", 1e-3))
+    }
+    variants = variants_of(**{name: (name,) for name in latents})
+    *_, alert = describe_variants(variants, latents, N)["alerts"]
+    assert "than the baseline's 12.4 nats: far 18." in alert
+    del latents["far"]
+    variants = variants_of(**{name: (name,) for name in latents})
+    (alert,) = describe_variants(variants, latents, N)["alerts"]
+    assert alert.startswith("Collapsed: none")
