@@ -13,6 +13,8 @@ LITERT := export/web/node_modules/.package-lock.json
 # Tests of one file share a process; two processes fill two cores. Files go in the order of
 # tests/conftest.py: those of a single, long test last would leave a core idle.
 PYTEST_FLAGS := -n 2 --dist loadfile --no-loadscope-reorder
+# More threads for an operator would take the cores from each other.
+PYTEST_ENV := TF_NUM_INTRAOP_THREADS=1
 
 .PHONY: install demo web test test-fast test-addons lint format bench clean
 
@@ -47,13 +49,13 @@ $(LITERT): export/web/package-lock.json
 	touch $@
 
 test: install
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(PYTEST_ENV) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test-fast: install
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not slow"
+	$(PYTEST_ENV) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not slow"
 
 test-addons: .venv-addons/.installed
-	$(ADDONS_BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(PYTEST_ENV) $(ADDONS_BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: install
 	$(BIN)/ruff format --target-version=py310 --check .

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import signal
 from importlib.metadata import version
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_benchmark = TOOLS_TESTS in item.path.parents and "slow" in item.keywords
         if is_benchmark or "current_stack" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Has what was imported looked through no more for garbage: a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from dfcvae_tf.exporting import exporter, samples
 from dfcvae_tf.exporting.latency import Latency
 from dfcvae_tf.exporting.settings import ExportSettings
 from dfcvae_tf.files import read_arrays, write_arrays
+from dfcvae_tf.metrics import sensitivity
 from dfcvae_tf.perceptual.feature_extractor import FeatureExtractor
 from dfcvae_tf.training import prior_fitting
 from tests.documents import (
@@ -244,6 +245,8 @@ def _quick(monkeypatch) -> Iterator[None]:
         decoder_speed, "ExportSettings", lambda: ExportSettings(("float32",))
     )
     monkeypatch.setattr(asked, "PER_ATTRIBUTE", 10)
+    monkeypatch.setattr(sensitivity, "SHIFTS", (0, 1))
+    monkeypatch.setattr(sensitivity, "ANGLES", (0, 5))
     monkeypatch.setattr(batch_speed, "find_device", lambda choice: None)
     blank = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
     pictures = {"png": blank, "svg": b"<svg/>"}

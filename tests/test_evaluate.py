@@ -19,6 +19,7 @@ PRETRAINED = (
 
 
 @pytest.mark.slow
+@pytest.mark.current_stack
 def test_the_pretrained_runs(tmp_path, capsys):
     fewer = "--num_images=500", "--importance_samples=5"
     assert run_here(evaluate, PRETRAINED, *fewer, f"--output_dir={tmp_path}") == 0

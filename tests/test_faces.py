@@ -68,38 +68,28 @@ def test_every_recipe_trains_and_goes_on(
 
 
 @pytest.mark.current_stack
-def test_drawn_faces_from_training_to_a_file_for_devices(
-    tmp_path, tiny_celeba, facenet_graph
-):
-    vae, dfc = tmp_path / "vae", tmp_path / "dfc"
-    data = f"--dataset=celeba:{tiny_celeba}"
-    small = [data, "--batch_size=8", "--steps=24", "--log_every=6"]
-    run(train, "--preset=hou2017-vae", *small, f"--run_dir={vae}")
-    graph = f"--perceptual_model=graphdef:{facenet_graph}"
-    # Cut as the other's, so that both can be measured on the same pictures.
-    small += ["--preset=facenet-dfc-vae", "--crop=hou", graph]
-    run(train, *small, f"--run_dir={dfc}")
-    for run_dir in (vae, dfc):
-        first, *_, last = losses_of(run_dir)
-        assert last < 0.9 * first, run_dir
+def test_drawn_faces_from_training_to_a_file_for_devices(tmp_path, tiny_celeba):
+    vae = tmp_path / "vae"
+    small = [f"--dataset=celeba:{tiny_celeba}", "--batch_size=8", "--steps=24"]
+    run(train, "--preset=hou2017-vae", *small, "--log_every=6", f"--run_dir={vae}")
+    first, *_, last = losses_of(vae)
+    assert last < 0.9 * first
 
     report = tmp_path / "report"
-    # Another random network than the one that trained.
     judge = ["--judge=keras:VGG19", "--judge_weights=random"]
-    judge.append("--judge_layers=block2_conv1")
-    runs = f"--runs=vae={vae},dfc={dfc}"
-    run(evaluate, runs, *judge, f"--output_dir={report}")
-    results = read_json(report / "report.json")
-    for name in ("vae", "dfc"):
-        assert np.isfinite(results["runs"][name]["frechet_samples"])
-        assert 0 < results["runs"][name]["sharpness_ratio"] < 10
+    judge += ["--judge_layers=block2_conv1", "--importance_samples=1", "--traversals=0"]
+    run(evaluate, f"--runs=vae={vae}", *judge, f"--output_dir={report}")
+    found = read_json(report / "report.json")["runs"]["vae"]
+    assert np.isfinite(found["frechet_samples"])
+    assert 0 < found["sharpness_ratio"] < 10
 
     # Drawn attributes can be read from the latents, tossed coins cannot.
     run(attributes, "vectors", f"--run_dir={vae}")
     run(attributes, "predict", f"--run_dir={vae}", f"--output_dir={tmp_path}")
     assert (tmp_path / "prediction.png").stat().st_size > 10_000
 
-    run(export, f"--run_dir={vae}", "--quantize=float32", "--accelerator=none")
+    short = ["--quantize=float32", "--saved_model=no", "--accelerator=none"]
+    run(export, f"--run_dir={vae}", *short)
     manifest = read_json(vae / "export" / "manifest.json")
     assert manifest["image"]["color_order"] == "RGB"
     vectors = read_arrays(vae / "attributes" / "vectors.npz")
@@ -140,6 +130,7 @@ def train_on_real_faces(real_faces, run_dir, *arguments) -> None:
     assert last < 0.8 * first
 
 
+@pytest.mark.current_stack
 def test_real_faces_with_the_real_vgg19(tmp_path, real_faces):
     weights = SHARED_DATA / "weights" / "vgg19_blocks1-3_notop.h5"
     run_dir = tmp_path / "run"
@@ -156,6 +147,7 @@ def test_real_faces_with_the_real_vgg19(tmp_path, real_faces):
     assert vectors["vectors"].shape == (40, 100)
 
 
+@pytest.mark.current_stack
 def test_real_faces_with_the_real_facenet_stem(tmp_path, real_faces):
     graph = f"--perceptual_model=graphdef:{SHARED_DATA / 'weights' / 'facenet_stem.pb'}"
     train_on_real_faces(real_faces, tmp_path / "run", "--preset=facenet-dfc-vae", graph)

@@ -215,7 +215,8 @@ def _command(wheel, tmp_path):
 @pytest.mark.slow
 @pytest.mark.current_stack
 def test_whoever_has_only_the_wheel_trains_evaluates_and_exports(command, tmp_path):
-    evaluation = "--num_images=20 --importance_samples=1 --judge=none"
+    few = "--quantize=float32 --saved_model=no --accelerator=none"
+    evaluation = "--num_images=20 --importance_samples=1 --traversals=0 --judge=none"
     for arguments, written in (
         (
             "dfcvae-train --preset=mnist-vae --steps=5 --prior=standard --run_dir=run",
@@ -223,7 +224,7 @@ def test_whoever_has_only_the_wheel_trains_evaluates_and_exports(command, tmp_pa
         ),
         (f"dfcvae-evaluate --runs=run=run {evaluation}", "run/reports/report.html"),
         (
-            "dfcvae-export --run_dir=run --dataset=synthetic --quantize=float32",
+            f"dfcvae-export --run_dir=run --dataset=synthetic {few}",
             "run/export/decoder_float32.tflite",
         ),
     ):

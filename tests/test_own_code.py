@@ -81,15 +81,13 @@ def test_a_run_keeps_the_text_and_its_digest(run):
         assert read_json(run.config)["provenance"]["own_code"][part] == digest
 
 
+BRIEFLY = "--importance_samples=1 --traversals=0"
 USES: list[tuple[ModuleType, str]] = [
     (sample, "--run_dir=run --output=a.png"),
     (interpolate, "--run_dir=run --output=b.png --start=0 --end=3"),
     (fit_prior, "--run_dir=run --prior=gmm"),
-    (
-        evaluate,
-        "--runs=run=run --num_images=12 --importance_samples=1 --judge=none",
-    ),
-    (export, "--run_dir=run --quantize=float32 --accelerator=none"),
+    (evaluate, f"--runs=run=run --num_images=12 --judge=none {BRIEFLY}"),
+    (export, "--run_dir=run --quantize=float32 --saved_model=no --accelerator=none"),
 ]
 
 

@@ -26,13 +26,14 @@ def photos_to_page(photos, litert_dir, folder, size, *arguments) -> dict:
     run_dir, report = folder / "run", folder / "report"
     given = ["--preset=photos", f"--dataset=folder:{photos}", f"--run_dir={run_dir}"]
     assert run_here(train, *given, "--log_every=5", *arguments) == 0
-    assert run_here(evaluate, f"--runs=run={run_dir}", f"--output_dir={report}") == 0
+    short = [f"--runs=run={run_dir}", "--importance_samples=1", "--traversals=0"]
+    assert run_here(evaluate, *short, f"--output_dir={report}") == 0
     grid = folder / "samples.png"
     assert (
         run_here(sample, f"--run_dir={run_dir}", f"--output={grid}", "--count=4") == 0
     )
     page = ["--quantize=float32", "--web", f"--litert_dir={litert_dir}"]
-    page.append("--accelerator=none")
+    page += ["--saved_model=no", "--accelerator=none"]
     assert run_here(export, f"--run_dir={run_dir}", *page) == 0
     manifest = read_json(run_dir / "export" / "manifest.json")
     image = manifest["image"]

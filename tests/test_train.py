@@ -222,14 +222,6 @@ LONG = [
 ]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    """A run that was never interrupted."""
-    run_dir = tmp_path_factory.mktemp("whole") / "run"
-    assert train_here(*LONG, f"--run_dir={run_dir}") == 0
-    return run_dir
-
-
 def wait_for(condition, process, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
@@ -239,34 +231,29 @@ def wait_for(condition, process, seconds=240):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGKILL,
-        pytest.param(signal.SIGINT, marks=pytest.mark.current_stack),
-    ],
-    ids=lambda n: n.name,
-)
-def test_interrupted_and_resumed_equals_never_interrupted(tmp_path, whole, number):
-    broken = tmp_path / "broken"
+def test_interrupted_and_resumed_equals_never_interrupted(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
     arguments = [*LONG, f"--run_dir={broken}"]
-    process = start_python("-m", "dfcvae_tf.train", *arguments)
-    wait_for(lambda: (broken / "checkpoints" / "ckpt-60.index").exists(), process)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
-    if number == signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
-    else:
-        assert process.returncode == 1
-        assert "the same command goes on from there" in errors
-        assert "Traceback" not in errors
-    assert not RunDir(broken).weights.exists()
+    for step, number in ((20, signal.SIGKILL), (60, signal.SIGINT)):
+        process = start_python("-m", "dfcvae_tf.train", *arguments)
+        index = broken / "checkpoints" / f"ckpt-{step}.index"
+        wait_for(index.exists, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+        assert not RunDir(broken).weights.exists()
+        if number == signal.SIGKILL:
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == 1
+            assert "the same command goes on from there" in errors
+            assert "Traceback" not in errors
 
     assert train_here(*arguments) == 0
+    assert train_here(*LONG, f"--run_dir={whole}") == 0
     np.testing.assert_allclose(weights_of(broken), weights_of(whole), atol=1e-6)
-    # The line after the interruption averages the steps since it; all others are equal.
+    # The line after an interruption averages the steps since it; all others are equal.
     lines = [
-        [line for line in metrics_of(run) if line["step"] > 160 or line["step"] <= 60]
+        [line for line in metrics_of(run) if line["step"] > 160 or line["step"] <= 20]
         for run in (broken, whole)
     ]
     assert [a["step"] for a in lines[0]] == [b["step"] for b in lines[1]]

@@ -1,10 +1,9 @@
 import time
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
-from dfcvae_tf.config import DataConfig, apply_settings
+from dfcvae_tf.config import DataConfig
 from dfcvae_tf.data.source import Source
 from dfcvae_tf.presets import preset_config
 from tools import data_rates
@@ -78,18 +77,3 @@ def test_ratios_are_of_the_same_round(monkeypatch):
         "trained": ["100", "50", "200"],
     }
     assert "prepared 6.0 (2.0 to 10.0) times as fast as trained" in lines[-1]
-
-
-@pytest.mark.slow
-def test_all_three_rates_are_measured(tiny_celeba):
-    settings = {
-        "dataset": f"celeba:{tiny_celeba}",
-        "batch_size": 4,
-        "network": "conv",
-        "width": 2,
-    }
-    config = apply_settings(preset_config("hou2017-vae"), settings)
-    report = data_rates.compare(config, images=8, repeats=3)
-    assert "CelebA, 60 images" in report and "64x64x3" in report
-    rates = [float(line.split()[1]) for line in report.splitlines()[4:7]]
-    assert all(1 < rate < 1e6 for rate in rates)

@@ -1,9 +1,6 @@
 """What an evaluation costs."""
 
-import re
-
 import numpy as np
-import pytest
 
 from tools import evaluation_cost
 
@@ -17,9 +14,32 @@ def test_generated_images_depend_on_their_place_alone():
     np.testing.assert_array_equal(np.rint(whole * 255) / 255, whole.astype(float))
 
 
-@pytest.mark.slow
-def test_a_row_for_half_and_for_all_images():
-    text = evaluation_cost.compare([28], images=20)
-    rows = re.findall(r"^ +28 +(10|20) +\d+ +(\d+) +(\d+)", text, re.MULTILINE)
-    assert [count for count, *_ in rows] == ["10", "20"]
-    assert all(0 < int(loaded) < int(peak) for _, loaded, peak in rows)
+class Scripted:
+    """A contestant that takes 300 MiB, and 50 KiB for each image."""
+
+    def __init__(self, serve, size):
+        assert serve is evaluation_cost._serve and size == 64
+        self.facts = {"machine": "M", "tensorflow": "T", "loaded": 300.0}
+
+    def run(self, count):
+        return count / 100, 300 + 50 * count / 1024
+
+    def close(self):
+        pass
+
+
+def test_what_an_image_takes_is_told_where_batches_and_maps_are_full(monkeypatch):
+    monkeypatch.setattr(evaluation_cost, "Contestant", Scripted)
+    for images, last in ((4000, [50, 788]), (40, [])):
+        rows = [
+            list(map(float, line.split()))
+            for line in evaluation_cost.compare([64], images).splitlines()
+            if line.startswith("    64")
+        ]
+        half, whole = images // 2, images
+        assert [row[:3] for row in rows] == [
+            [64, half, half / 100 // 1],
+            [64, whole, whole / 100 // 1],
+        ]
+        assert rows[0][3:] == [300, round(300 + 50 * half / 1024)]
+        assert rows[1][3:] == [300, round(300 + 50 * whole / 1024), *last]
