@@ -5,7 +5,7 @@
 Flags are those of `python -m dfcvae_tf.train`, with several values where a comma stands
 between them. A flag that is a list by itself, such as --perceptual_layers, has ";" between
 its values: '--perceptual_layers=conv1;conv1,conv2'. A value that holds the separator
-stands in double quotes.
+stands in double quotes. --num_images is the evaluation's.
 
 Every combination is a run in a folder of its own, named by what differs:
 runs/sweep/kl_weight_0.25-seed_0. The same command again goes on: finished runs are kept,
@@ -60,6 +60,13 @@ def define_flags(values: flags.FlagValues) -> None:
         1,
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "num_images",
+        None,
+        "test images of the comparison (default: the evaluation's)",
+        1,
+        flag_values=values,
+    )
     for name, setting in SETTINGS.items():
         flag: flags.Flag = flags.Flag(
             flags.ArgumentParser(),
@@ -95,9 +102,13 @@ def main(values: flags.FlagValues) -> None:
     said = [f"{name} ({why})" for name, why in failed.items()]
     if said:
         said = [f"{len(said)} of {len(sweep)} runs did not finish: {'; '.join(said)}"]
-    # Loading a network that the user named here runs its text.
-    trusted = any(own_parts(each.config) for each in sweep)
-    if finished and (code := _evaluate(finished, folder / REPORT, trusted)):
+    options = [f"--output_dir={folder / REPORT}"]
+    if given["num_images"] is not None:
+        options.append(f"--num_images={given['num_images']}")
+    if any(own_parts(each.config) for each in sweep):
+        # Loading a network that the user named here runs its text.
+        options.append("--trust_code")
+    if finished and (code := _evaluate(finished, options)):
         said.append(f"the evaluation ended with exit code {code}")
     if said:
         raise Stopped(f"{'; '.join(said)}; the same command tries again")
@@ -163,6 +174,8 @@ class Trainings:
         if code:
             last = last.removeprefix("error: ") or "without a word"
             print(f"{combination.name}: exit code {code}: {last}", flush=True)
+        elif self._jobs > 1:
+            print(f"{combination.name}: finished", flush=True)
         return f"exit code {code}: {last}" if code else ""
 
     def _last_line(self, process: subprocess.Popen) -> str:
@@ -231,12 +244,11 @@ def _is_finished(run: RunDir, combination: Combination) -> bool:
     return run.weights.is_file() and has_prior
 
 
-def _evaluate(runs: Sequence[RunDir], output_dir: Path, trusted: bool) -> int:
+def _evaluate(runs: Sequence[RunDir], options: Sequence[str]) -> int:
     """Has the runs compared; returns the exit code."""
     line = io.StringIO()
     csv.writer(line).writerow(map(str, runs))
-    arguments = [f"--runs={line.getvalue().strip()}", f"--output_dir={output_dir}"]
-    arguments += ["--trust_code"] * trusted
+    arguments = [f"--runs={line.getvalue().strip()}", *options]
     print(f"\n{shlex.join(['python', *EVALUATE[1:], *arguments])}", flush=True)
     return subprocess.run([*EVALUATE, *arguments], check=False).returncode
 

@@ -104,11 +104,12 @@ def csv_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def tex_of(results: Mapping[str, Any]) -> str:
     """The first table of the report as a tabular for LaTeX with the package booktabs."""
     table = main_table(results)
-    texts = ["", *table.columns, *([] if _all_single(table.rows) else ["trainings"])]
+    texts = ["", *table.columns, *([] if _all_single(table.rows) else ["runs"])]
     titles = [*map(escape_tex, texts), *(_tex_title(MAIN[m]) for m in table.measures)]
     lines = [
         r"% In the preamble: \usepackage{booktabs}. What is wider than the text is for",
         r"% table*, or for sidewaystable of the package rotating.",
+        "% Bold: the best mean. Behind ±: standard deviation over the runs of a setting.",
         "% " + _one_line(results["comparison"]["basis"] or "One setting."),
         rf"\begin{{tabular}}{{{'l' * len(texts)}{'r' * len(table.measures)}}}",
         r"\toprule",

@@ -19,7 +19,7 @@ def interpolate(
     Args:
       z_start: [D].
       z_end: [D].
-      steps: number of equal steps, at least 1.
+      steps: number of equal steps, a whole number from 1.
       path: "linear", the straight line (as in Hou et al. 2017), or "spherical", the arc on
         which direction turns at a constant rate (Shoemake 1985; White 2016 for latents).
         Where both ends have the same direction, that is the line.
@@ -35,8 +35,8 @@ def interpolate(
     start, end = np.asarray(z_start, np.float64), np.asarray(z_end, np.float64)
     if start.ndim != 1 or start.shape != end.shape:
         raise ValueError(f"expected [D] and [D], got {start.shape} and {end.shape}")
-    if steps < 1:
-        raise UserError(f"--steps is {steps}; at least 1 is needed")
+    if steps != int(steps) or steps < 1:
+        raise UserError(f"--steps is {steps}; a whole number from 1 is needed")
     if path not in PATHS:
         raise unknown_name("--path", path, PATHS)
     fraction = np.arange(steps + 1)[:, np.newaxis] / steps

@@ -302,9 +302,13 @@ class Trainer:
             saved = self.checkpoints.steps()
             raise Stopped(
                 f"{name} became {np.ravel(values[name])[0]} between steps {start} and "
-                f"{end}; the newest good checkpoint is "
-                f"{f'step {saved[-1]}' if saved else 'none yet'}; a lower "
-                "--learning_rate or --clip_norm=1 may help"
+                f"{end}; "
+                + (
+                    f"the newest good checkpoint is step {saved[-1]}"
+                    if saved
+                    else "no checkpoint has been saved yet"
+                )
+                + "; a lower --learning_rate or --clip_norm=1 may help"
             )
         for player in self.training.state.players:
             scale = float(keras_compat.loss_scale(player.optimizer))

@@ -94,7 +94,7 @@ def test_a_row_per_image_and_run():
 def test_the_table_is_whole_latex(results):
     tex = tex_of(results)
     comments = [line for line in tex.splitlines() if line.startswith("%")]
-    assert len(comments) == 3 and "Over two." in comments[2]
+    assert len(comments) == 4 and "Over two." in comments[3]
     lines = tex.splitlines()[len(comments) :]
     (columns,) = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", lines[0])
     assert lines[1] == r"\toprule" and lines[3] == r"\midrule"

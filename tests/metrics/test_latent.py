@@ -63,8 +63,10 @@ def test_ends_no_single_arc_joins_are_an_error(end, message):
 def test_wrong_paths_steps_and_shapes_are_errors():
     with pytest.raises(UserError, match="--path 'spheric'.*Did you mean 'spherical'"):
         latent.interpolate([1.0], [2.0], steps=2, path="spheric")
-    with pytest.raises(UserError, match="--steps is 0; at least 1"):
+    with pytest.raises(UserError, match="--steps is 0; a whole number from 1"):
         latent.interpolate([1.0], [2.0], steps=0)
+    with pytest.raises(UserError, match="2.5; a whole number"):
+        latent.interpolate([1.0], [2.0], steps=2.5)
     with pytest.raises(ValueError, match="expected"):
         latent.interpolate([1.0], [2.0, 3.0], steps=2)
     with pytest.raises(ValueError, match="expected"):

@@ -64,9 +64,15 @@ def test_a_run_that_stops_is_said_last_and_goes_on_with_the_same_command(
     assert trained == ["x", "xx", "x"]
 
 
-def test_networks_that_the_command_names_are_trusted(tmp_path):
-    assert run_here(sweep, *SEEDS[:1], "--seed=2,3", "--network=file:a.py:f") == 0
-    assert "--trust_code" in json.loads((tmp_path / "compared").read_text())
+def test_how_all_are_compared(tmp_path):
+    arguments = ["--seed=2,3", "--network=file:a.py:f", "--num_images=50"]
+    assert run_here(sweep, *SEEDS[:1], *arguments) == 0
+    _, *options = json.loads((tmp_path / "compared").read_text())
+    assert options == [
+        "--output_dir=runs/sweep/report",
+        "--num_images=50",
+        "--trust_code",
+    ]
 
 
 def test_finished_is_a_run_with_the_prior_that_is_asked_for(tmp_path, capsys):
