@@ -32,7 +32,7 @@ install: .venv/.installed
 	$(ADDONS_BIN)/python -m pip install --quiet --editable '.[dev,addons]'
 	touch $@
 
-# A DFC-VAE is trained, compared with two of the bundled runs and exported, in four minutes
+# A DFC-VAE is trained, compared with two of the bundled runs and exported, in three minutes
 # on two cores. A short training bears a high learning rate; a thousand test images tell as
 # much to look at as all of them.
 demo: install

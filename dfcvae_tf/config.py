@@ -24,6 +24,10 @@ DATASET_FORMS = (
     "folder:PATH",
     "synthetic",
 )
+# A part of a user's own: a function of a file, and how the flags name it; or one that was
+# handed over in Python and stands in no file; `own_code.py` reads both.
+FILE, HANDED = OWN_PREFIXES = ("file:", "function:")
+OWN_FORM = "file:PATH.py:FUNCTION"
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -536,6 +540,8 @@ def _check_objective(objective: ObjectiveConfig) -> None:
             "--kl_warmup_steps is for a --kl_weight; with --target_kl the weight moves "
             "by itself"
         )
+    if objective.term is not None and not objective.term.startswith(OWN_PREFIXES):
+        raise UserError(f"--term={objective.term} must look like {OWN_FORM}")
     if objective.term is None and objective.term_weight != 1:
         raise UserError("--term_weight is of a --term, and none is given")
     if objective.objective == "vae":

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dfcvae_tf.config import FILE, HANDED
 from dfcvae_tf.errors import UserError
-from dfcvae_tf.own_code import FILE, HANDED, OwnCode, read
+from dfcvae_tf.own_code import OwnCode, read
 
 _SCRIPT = "__main__"
 

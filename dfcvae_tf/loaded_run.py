@@ -163,7 +163,9 @@ class LoadedRun:
           ValueError: they are not two images of the run's shape, or see `encode`.
           UserError: no step, or another path.
         """
-        ends = self.encode(np.stack([start, end]))[0]
+        ends = np.concatenate(
+            [self.encode(np.asarray(x)[None])[0] for x in (start, end)]
+        )
         if in_noise:
             ends = self.to_noise(ends)
         points = latent.interpolate(ends[0], ends[1], steps, path)
@@ -286,7 +288,7 @@ class LoadedRun:
           [count, H, W, C] float32 in [0, 1].
 
         Raises:
-          ValueError: count is no whole number from 0.
+          ValueError: count is no whole number from 0, or temperature no number from 0.
           TypeError: label is no text.
           UserError: the prior knows no labels, or not this one.
         """
@@ -343,10 +345,14 @@ class LoadedRun:
         With it, more samples than memory holds can be generated part by part.
 
         Raises:
-          ValueError: count is no whole number from 0.
+          ValueError: count is no whole number from 0, or temperature no number from 0.
         """
-        if count != int(count) or count < 0:
-            raise ValueError(f"expected a whole number of samples from 0, got {count}")
+        if not isinstance(count, int | np.integer) or count < 0:
+            raise ValueError(
+                f"expected a whole number of samples from 0, got {count!r}"
+            )
+        if not isinstance(temperature, int | float | np.floating) or temperature < 0:
+            raise ValueError(f"expected a temperature from 0, got {temperature!r}")
         noise = tf.random.stateless_normal(
             [count, self.latent_dim], stream_seed(seed, PRIOR, 0)
         )

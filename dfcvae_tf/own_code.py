@@ -24,15 +24,11 @@ from typing import Any
 
 from absl import logging
 
-from dfcvae_tf.config import SETTINGS, Config
+from dfcvae_tf.config import FILE, OWN_FORM, OWN_PREFIXES, SETTINGS, Config
 from dfcvae_tf.errors import UserError
 from dfcvae_tf.files import atomic_file
 from dfcvae_tf.run_dir import RunDir
 
-# What a setting is whose part is a user's: the file that it stands in and the function, or
-# of a function that was handed over and stands in no file, its name.
-FILE, HANDED = "file:", "function:"
-FORM = "file:PATH.py:FUNCTION"
 NETWORK, TERM = "network", "term"
 _PARTS = (NETWORK, TERM)
 _LONGEST_REASON = 300
@@ -180,7 +176,7 @@ def own_parts(config: Config) -> dict[str, str]:
     """Returns part ("network") -> its setting, of the parts that a user wrote."""
     settings = {part: SETTINGS[part].of(config) or "" for part in _PARTS}
     return {
-        part: text for part, text in settings.items() if text.startswith((FILE, HANDED))
+        part: text for part, text in settings.items() if text.startswith(OWN_PREFIXES)
     }
 
 
@@ -194,7 +190,7 @@ def read(part: str, setting: str) -> OwnCode:
     """
     path, _, name = setting.removeprefix(FILE).rpartition(":")
     if not (setting.startswith(FILE) and path and name.isidentifier()):
-        raise UserError(f"--{part}={setting} must look like {FORM}")
+        raise UserError(f"--{part}={setting} must look like {OWN_FORM}")
     try:
         code = OwnCode(path, name, Path(path).read_bytes())
     except OSError as error:

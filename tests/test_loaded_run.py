@@ -88,6 +88,21 @@ def test_other_shapes_types_and_values_are_refused(run, images):
     assert run.encode(images[:1] * np.float32(1.0005))[0].shape == (1, 5)
 
 
+def test_counts_temperatures_and_ends_that_are_none_are_refused(run, images):
+    for wrong, message in (
+        ({"count": "a"}, "whole number of samples from 0, got 'a'"),
+        ({"count": 1.5}, "whole number of samples from 0, got 1.5"),
+        ({"count": 1, "temperature": -1}, "temperature from 0, got -1"),
+        ({"count": 1, "temperature": "hot"}, "temperature from 0, got 'hot'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run.sample(**wrong)
+    with pytest.raises(
+        ValueError, match=r"images \[N, 28, 28, 1\], got \[1, 27, 28, 1\]"
+    ):
+        run.interpolate(images[0], images[1][1:], 5)
+
+
 def test_in_a_graph_types_are_refused(run, images):
     encode = tf.function(run.encoder)
     np.testing.assert_allclose(

@@ -252,10 +252,12 @@ def test_wrong_code_is_one_line_and_nothing_is_written(
     assert told in line and not Path("run").exists()
 
 
-def test_a_weight_without_a_term_is_refused():
+def test_a_weight_without_a_term_and_one_that_is_no_function_are_refused():
     config = preset_config("mnist-vae")
     with pytest.raises(UserError, match="--term_weight is of a --term"):
         apply_settings(config, {"term_weight": 2.0})
+    with pytest.raises(UserError, match="--term=a.py:build must look like file:PATH"):
+        apply_settings(config, {"term": "a.py:build"})
     # A term may stand for the pixel loss.
     settings = {"term": "file:a.py:build", "pixel_weight": 0.0}
     assert own_parts(apply_settings(config, settings)) == {"term": "file:a.py:build"}

@@ -63,7 +63,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "num_images",
         None,
-        "test images of the comparison (default: the evaluation's)",
+        "test images of the comparison, --num_images of dfcvae_tf.evaluate (default: "
+        "its own)",
         1,
         flag_values=values,
     )

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +31,8 @@ def rows_of_runs(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     comparison = results["comparison"]
-    for setting in comparison["settings"]:
+    for place, setting in enumerate(comparison["settings"]):
+        along = {s: own[place] for s, own in comparison["differing_along"].items()}
         for name in setting["runs"]:
             run = results["provenance"]["runs"][name]
             measures = results["runs"][name]
@@ -44,6 +44,7 @@ def rows_of_runs(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "seed": run["settings"]["training"]["seed"],
                     "step": run["step"],
                     **setting["values"],
+                    **along,
                     "collapsed": name in setting["collapsed"],
                     **{m: number(measures[m]) for m in MEASURES if m in measures},
                 }
@@ -110,7 +111,6 @@ def tex_of(results: Mapping[str, Any]) -> str:
         r"% In the preamble: \usepackage{booktabs}. What is wider than the text is for",
         r"% table*, or for sidewaystable of the package rotating.",
         "% Bold: the best mean. Behind ±: standard deviation over the runs of a setting.",
-        "% " + _one_line(results["comparison"]["basis"] or "One setting."),
         rf"\begin{{tabular}}{{{'l' * len(texts)}{'r' * len(table.measures)}}}",
         r"\toprule",
         _tex_row(titles),
@@ -150,10 +150,6 @@ def _tex_cell(cell: Cell) -> str:
         text = rf"\textbf{{{text}}}"
     spread = rf" {{\scriptsize $\pm$ {cell.spread}}}" if cell.spread else ""
     return text + spread
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
 
 
 def _text(value: Any) -> str:

@@ -77,8 +77,8 @@ def compare_variants(
 ) -> list[dict[str, Any]]:
     """What is supported of each setting against the baseline's.
 
-    Nothing is said of a setting whose runs have all collapsed, and nothing of label
-    agreement by a judge whose labels are not worth it.
+    Nothing is said of a setting whose runs have all collapsed, or against one, and nothing
+    of label agreement by a judge whose labels are not worth it.
 
     Args:
       table: what was measured.
@@ -89,7 +89,9 @@ def compare_variants(
       seed: of the bootstrap.
     """
     baseline = variants.of(variants.baseline)
-    verdicts = []
+    verdicts: list[dict[str, Any]] = []
+    if set(baseline.runs) <= set(collapsed):
+        return verdicts
     for variant in variants.each:
         if variant is baseline or set(variant.runs) <= set(collapsed):
             continue
@@ -150,8 +152,8 @@ def _assess_sharper(
 
 def _describe_sharper(verdict: SharpnessVerdict) -> str:
     """A verdict on sharpness, in few words."""
-    variance = f"Laplacian variance {_interval(verdict.laplacian)}"
-    edges = f"edges recovered {_interval(verdict.edge_recovery)}"
+    variance = f"Laplacian variance {describe_interval(verdict.laplacian)}"
+    edges = f"edges recovered {describe_interval(verdict.edge_recovery)}"
     if verdict.supported:
         return f"sharper: {variance}, {edges}"
     if not is_higher(verdict.laplacian):
@@ -178,7 +180,7 @@ def _assess_agreement(
     supported = is_higher(test)
     lower = test.ci_high < 0 and test.deciding_p < SIGNIFICANCE
     word = "higher" if supported else "lower" if lower else "not higher"
-    points = _interval(test, 100, ".1f")
+    points = describe_interval(test, 100, ".1f")
     return {
         "claim": "label agreement",
         "supported": supported,
@@ -190,14 +192,17 @@ def _assess_agreement(
     }
 
 
-def _interval(test: Comparison, factor: float = 1.0, form: str = ".2g") -> str:
+def describe_interval(test: Comparison, factor: float = 1.0, form: str = ".2g") -> str:
     """Difference and interval, with as many digits as it takes to tell them apart."""
     mean, low, high = (
         factor * x for x in (test.mean_difference, test.ci_low, test.ci_high)
     )
     if form == ".2g":
-        size = max(abs(low), abs(high))
-        digits = 1 - int(np.floor(np.log10(size))) if size > 0 else 0
+        size, width = max(abs(low), abs(high)), high - low
+        digits = max(
+            1 - int(np.floor(np.log10(size))) if size > 0 else 0,
+            -int(np.floor(np.log10(width))) if width > 0 else 0,
+        )
         form = f".{min(max(digits, 0), 7)}f"
     return f"{mean:+{form}} [{low:{form}}, {high:{form}}]"
 
@@ -222,7 +227,10 @@ def _collapse_alerts(variants: Variants, collapsed: Mapping[str, float]) -> list
             "lower --kl_weight allows it."
         )
         if variants.of(variants.baseline) in whole:
-            alert += " The baseline is among them: choose another with --baseline."
+            alert += (
+                " The baseline is among them, so nothing is compared: choose another "
+                "with --baseline."
+            )
         alerts.append(alert)
     listed = ", ".join(
         f"{len(runs)} of {len(variants.of(runs[0]).runs)} trainings of {name} "

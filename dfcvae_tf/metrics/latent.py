@@ -35,8 +35,8 @@ def interpolate(
     start, end = np.asarray(z_start, np.float64), np.asarray(z_end, np.float64)
     if start.ndim != 1 or start.shape != end.shape:
         raise ValueError(f"expected [D] and [D], got {start.shape} and {end.shape}")
-    if steps != int(steps) or steps < 1:
-        raise UserError(f"--steps is {steps}; a whole number from 1 is needed")
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise UserError(f"--steps is {steps!r}; a whole number from 1 is needed")
     if path not in PATHS:
         raise unknown_name("--path", path, PATHS)
     fraction = np.arange(steps + 1)[:, np.newaxis] / steps

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from dfcvae_tf import weights as weights_lib
-from dfcvae_tf.config import ModelConfig
+from dfcvae_tf.config import OWN_FORM, ModelConfig
 from dfcvae_tf.errors import UserError, unknown_name
 from dfcvae_tf.models import article, conv, hou
 from dfcvae_tf.models.prior import StandardNormal
-from dfcvae_tf.own_code import FORM, OwnCode
+from dfcvae_tf.own_code import OwnCode
 
 ImageShape = tuple[int, int, int]
 # (settings, (H, W, C), Keras dtype policy) -> encoder, decoder
@@ -206,7 +206,7 @@ def build_vae(
         encoder, decoder = NETWORKS[config.network](config, image_shape, dtype)
         networks = {"encoder": encoder, "decoder": decoder}
     else:
-        raise unknown_name("network", config.network, [*NETWORKS, FORM])
+        raise unknown_name("network", config.network, [*NETWORKS, OWN_FORM])
     for name, network in networks.items():
         weights_lib.number_from_zero(network)
         if own is None:  # what a user wrote may draw weights in ways of its own

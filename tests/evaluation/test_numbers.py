@@ -45,7 +45,7 @@ def _results():
         "comparison": {
             "columns": ["kl_weight", "layers"],
             "baseline": "a",
-            "basis": "Over\ntwo.",
+            "differing_along": {"steps": [7, 8]},
             "settings": settings,
         },
         "runs": {name: {"mse": x, "kl_per_dimension": [1]} for name, x in MSE.items()},
@@ -63,6 +63,7 @@ def test_a_row_per_run_in_the_order_given(results):
     assert [row["run"] for row in rows] == list(MSE)
     assert [row["setting"] for row in rows] == ["a", "b & c", "a"]
     assert rows[0]["run_dir"] == "runs/ü,x" and rows[0]["seed"] == "3"
+    assert [row["steps"] for row in rows] == ["7", "8", "7"]
     assert rows[0]["layers"] == "x y" and "kl_per_dimension" not in rows[0]
     assert [float(row["mse"]) for row in rows] == pytest.approx(list(MSE.values()))
     of_a, of_b = rows_of_settings(results)
@@ -94,7 +95,7 @@ def test_a_row_per_image_and_run():
 def test_the_table_is_whole_latex(results):
     tex = tex_of(results)
     comments = [line for line in tex.splitlines() if line.startswith("%")]
-    assert len(comments) == 4 and "Over two." in comments[3]
+    assert len(comments) == 3 and "booktabs" in comments[0]
     lines = tex.splitlines()[len(comments) :]
     (columns,) = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", lines[0])
     assert lines[1] == r"\toprule" and lines[3] == r"\midrule"

@@ -55,6 +55,7 @@ def test_a_pattern_matches_finished_runs_alone_and_says_so(here):
         ([], "--runs is missing"),
         ({}, "--runs is missing"),
         (" , ", "--runs is missing"),
+        ({"": "runs/a"}, "runs/a has an empty name"),
         ("=runs/a", "each must be NAME=DIR"),
         ("a=", "each must be NAME=DIR"),
         ("none/*", "none/* matches no run directory"),

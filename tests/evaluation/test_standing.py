@@ -1,11 +1,17 @@
 """What is said of settings against the baseline, from measures made by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from dfcvae_tf.evaluation.judge import Worth
 from dfcvae_tf.evaluation.measuring import Latents
-from dfcvae_tf.evaluation.standing import compare_variants, describe_variants
+from dfcvae_tf.evaluation.standing import (
+    compare_variants,
+    describe_interval,
+    describe_variants,
+)
 from dfcvae_tf.evaluation.table import ORIGINALS, MeasureTable
 from dfcvae_tf.evaluation.variants import Variant, Variants
 from dfcvae_tf.metrics.comparisons import Comparisons
@@ -93,6 +99,23 @@ def test_a_worthless_judge_and_a_collapsed_setting_give_no_verdict(worth):
     three = variants_of(a=("a",), b=("b",), c=("c",))
     found = said(three, collapsed=("b",), worth=worth, **runs)
     assert {name: list(claims) for name, claims in found.items()} == {"c": ["sharper"]}
+    # Against the mean of all images nothing is worth a comparison.
+    assert said(three, collapsed=("a",), **runs) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0.03027, 0.02999, 0.03055), "+0.0303 [0.0300, 0.0306]"),
+        ((0.1118, 0.1096, 0.1141), "+0.112 [0.110, 0.114]"),
+        ((-0.2, -0.9, 0.5), "-0.20 [-0.90, 0.50]"),
+        ((0.0, 0.0, 0.0), "+0 [0, 0]"),
+    ],
+)
+def test_an_interval_has_the_digits_that_tell_its_ends_apart(values, text):
+    mean, low, high = values
+    test = SimpleNamespace(mean_difference=mean, ci_low=low, ci_high=high)
+    assert describe_interval(test) == text
 
 
 def test_what_collapsed_is_said_in_a_sentence_however_many_there_are():
