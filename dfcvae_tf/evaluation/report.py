@@ -117,9 +117,9 @@ def terminal_table(results: Mapping[str, Any]) -> str:
         lines.append(_line("", width, parts))
     for name, row in zip(names, table.rows, strict=True):
         lines.append(_line(name, width, [row.cells[m].text for m in table.measures]))
-    said = [*results["comparison"]["alerts"], *verdict_lines(results)]
-    if said and results["comparison"]["basis"]:
-        said.append(results["comparison"]["basis"])
+    said = list(results["comparison"]["alerts"])
+    if verdicts := verdict_lines(results):
+        said += [*verdicts, results["comparison"]["basis"]]
     for text in said:
         lines += ["", textwrap.fill(text, 96)]
     return "\n".join(lines)
