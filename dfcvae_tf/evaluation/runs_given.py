@@ -31,7 +31,7 @@ def find_runs(
     notes: list[str] = []
     texts: list[str | os.PathLike] = []
     if isinstance(given, Mapping):
-        if not all(given):
+        if "" in given:
             raise UserError(f"--runs: {given['']!s} has an empty name; give it one")
         runs = [(name, os.fspath(path)) for name, path in given.items()]
     else:

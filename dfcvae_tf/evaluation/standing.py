@@ -1,6 +1,6 @@
 """How settings stand against the baseline: what may be said, and what to know first."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,10 +90,10 @@ def compare_variants(
     """
     baseline = variants.of(variants.baseline)
     verdicts: list[dict[str, Any]] = []
-    if set(baseline.runs) <= set(collapsed):
+    if _has_collapsed(baseline, collapsed):
         return verdicts
     for variant in variants.each:
-        if variant is baseline or set(variant.runs) <= set(collapsed):
+        if variant is baseline or _has_collapsed(variant, collapsed):
             continue
 
         def compare(measure: str, first: Variant = variant) -> Comparison | None:
@@ -121,6 +121,11 @@ def compare_variants(
             }
         )
     return verdicts
+
+
+def _has_collapsed(variant: Variant, collapsed: Collection[str]) -> bool:
+    """Whether all runs of a setting have."""
+    return set(variant.runs) <= set(collapsed)
 
 
 def _assess_sharper(
@@ -180,7 +185,7 @@ def _assess_agreement(
     supported = is_higher(test)
     lower = test.ci_high < 0 and test.deciding_p < SIGNIFICANCE
     word = "higher" if supported else "lower" if lower else "not higher"
-    points = describe_interval(test, 100, ".1f")
+    points = describe_interval(test, 100, digits=1)
     return {
         "claim": "label agreement",
         "supported": supported,
@@ -192,24 +197,33 @@ def _assess_agreement(
     }
 
 
-def describe_interval(test: Comparison, factor: float = 1.0, form: str = ".2g") -> str:
-    """Difference and interval, with as many digits as it takes to tell them apart."""
+def describe_interval(
+    test: Comparison, factor: float = 1.0, digits: int | None = None
+) -> str:
+    """Difference and interval.
+
+    Args:
+      test: the comparison.
+      factor: of all numbers, such as 100 for points.
+      digits: behind the point; as many as tell the ends apart when None.
+    """
     mean, low, high = (
         factor * x for x in (test.mean_difference, test.ci_low, test.ci_high)
     )
-    if form == ".2g":
+    if digits is None:
         size, width = max(abs(low), abs(high)), high - low
         digits = max(
             1 - int(np.floor(np.log10(size))) if size > 0 else 0,
             -int(np.floor(np.log10(width))) if width > 0 else 0,
         )
-        form = f".{min(max(digits, 0), 7)}f"
+        digits = min(max(digits, 0), 7)
+    form = f".{digits}f"
     return f"{mean:+{form}} [{low:{form}}, {high:{form}}]"
 
 
 def _collapse_alerts(variants: Variants, collapsed: Mapping[str, float]) -> list[str]:
     """At most one sentence on settings that collapsed, and one on those that did partly."""
-    whole = [v for v in variants.each if set(v.runs) <= set(collapsed)]
+    whole = [v for v in variants.each if _has_collapsed(v, collapsed)]
     partly = {
         v.name: [run for run in v.runs if run in collapsed]
         for v in variants.each

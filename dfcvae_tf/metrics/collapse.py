@@ -35,8 +35,8 @@ def collapse(kl_per_dimension: np.ndarray) -> str | None:
     """Returns a sentence that says what has collapsed and names the way out.
 
     None where at least half of the dimensions are active and carry something. Where they
-    do not, every image is reconstructed as nearly the same average (Bowman et al. 2016, "Generating sentences from a
-    continuous space", section 3.1).
+    do not, every image is reconstructed as nearly the same average (Bowman et al. 2016,
+    "Generating sentences from a continuous space", section 3.1).
 
     Args:
       kl_per_dimension: [D] nats, mean over images.

@@ -300,15 +300,12 @@ class Trainer:
         name = first_non_finite(values)
         if name is not None:
             saved = self.checkpoints.steps()
+            newest = "no checkpoint has been saved yet"
+            if saved:
+                newest = f"the newest good checkpoint is step {saved[-1]}"
             raise Stopped(
                 f"{name} became {np.ravel(values[name])[0]} between steps {start} and "
-                f"{end}; "
-                + (
-                    f"the newest good checkpoint is step {saved[-1]}"
-                    if saved
-                    else "no checkpoint has been saved yet"
-                )
-                + "; a lower --learning_rate or --clip_norm=1 may help"
+                f"{end}; {newest}; a lower --learning_rate or --clip_norm=1 may help"
             )
         for player in self.training.state.players:
             scale = float(keras_compat.loss_scale(player.optimizer))
